@@ -1,0 +1,124 @@
+"""One cell of a rational-quadratic spline: value, log-slope, inverse and the exact differential of both."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Cell(NamedTuple):
+    """Corners and end slopes of the cell that holds a point; all fields share the shape of the point."""
+
+    x_left: jax.Array
+    x_right: jax.Array
+    y_left: jax.Array
+    y_right: jax.Array
+    slope_left: jax.Array
+    slope_right: jax.Array
+
+
+class Differential(NamedTuple):
+    """Partial derivatives of value and log-slope with respect to the point (`x`) and to the fields of `Cell`."""
+
+    x: jax.Array
+    x_left: jax.Array
+    x_right: jax.Array
+    y_left: jax.Array
+    y_right: jax.Array
+    slope_left: jax.Array
+    slope_right: jax.Array
+
+
+def _shape(t, u, s, cell):
+    """Return t u, denominator and numerator of the slope, and the normalised value F in [0, 1]."""
+    tu = t * u
+    den = s + (cell.slope_left + cell.slope_right - 2.0 * s) * tu
+    num = cell.slope_right * t * t + 2.0 * s * tu + cell.slope_left * u * u
+    return tu, den, num, (s * t * t + cell.slope_left * tu) / den
+
+
+def locate(x: jax.Array, cell: Cell) -> jax.Array:
+    """Position of `x` in its cell, 0 at the left end and 1 at the right end, any shape."""
+    return jnp.clip((x - cell.x_left) / (cell.x_right - cell.x_left), 0.0, 1.0)
+
+
+def evaluate(t: jax.Array, cell: Cell) -> tuple[jax.Array, jax.Array]:
+    """Value and log-slope at position `t` of a cell.
+
+    With s = h/w, u = 1-t: y = y_left + h (s t^2 + d_0 t u) / D, D = s + (d_0 + d_1 - 2 s) t u, and
+    log y' = log((s/D)^2 (d_1 t^2 + 2 s t u + d_0 u^2)).
+
+    Args:
+        t: positions in [0, 1], any shape.
+        cell: corners, same shape.
+
+    Returns:
+        Value and natural logarithm of the slope dy/dx, same shape.
+
+    Source:
+        Durkan, Bekasov, Murray, Papamakarios, Neural Spline Flows (2019), eq. 4 and 5.
+    """
+    h = cell.y_right - cell.y_left
+    s = h / (cell.x_right - cell.x_left)
+    _, den, num, value = _shape(t, 1.0 - t, s, cell)
+    ratio = s / den
+    return cell.y_left + h * value, jnp.log(num * ratio * ratio)
+
+
+def solve(y: jax.Array, cell: Cell) -> jax.Array:
+    """Position t at which the cell takes the value `y`.
+
+    Args:
+        y: values in [y_left, y_right], any shape.
+        cell: corners, same shape.
+
+    Returns:
+        Positions in [0, 1], same shape.
+
+    Numerics: the root of a t^2 + b t + c is 2 c/(-b - sqrt(b^2 - 4 a c)) for b >= 0 and (-b + sqrt(b^2 - 4 a c))/(2 a)
+        for b < 0, where a = s - b > 0: neither form subtracts nearly equal numbers. One Newton step follows.
+
+    Source:
+        Durkan et al., Neural Spline Flows (2019), eq. 6 to 8.
+    """
+    h = cell.y_right - cell.y_left
+    s = h / (cell.x_right - cell.x_left)
+    fraction = jnp.clip((y - cell.y_left) / h, 0.0, 1.0)
+    b = cell.slope_left - fraction * (cell.slope_left + cell.slope_right - 2.0 * s)
+    root = jnp.sqrt(jnp.maximum(b * b + 4.0 * (s - b) * s * fraction, 0.0))
+    above = jnp.where(b >= 0.0, 2.0 * s * fraction, root - b)
+    t = jnp.clip(above / jnp.where(b >= 0.0, b + root, 2.0 * (s - b)), 0.0, 1.0)
+    _, den, num, value = _shape(t, 1.0 - t, s, cell)
+    return jnp.clip(t - (value - fraction) * den * den / (s * num), 0.0, 1.0)
+
+
+def differentials(t: jax.Array, cell: Cell) -> tuple[Differential, Differential]:
+    """Partial derivatives of the value y and of log y' in the point and in the corners of its cell.
+
+    Args:
+        t: positions in [0, 1], any shape.
+        cell: corners, same shape.
+
+    Returns:
+        Differential of the value and of the log-slope at fixed x, all of the same shape.
+
+    Numerics: F is homogeneous of degree 0 and y' of degree 1 in (s, d_0, d_1), which gives the derivatives in s
+        from those in d_0, d_1 without a further division.
+    """
+    w, h = cell.x_right - cell.x_left, cell.y_right - cell.y_left
+    u, s = 1.0 - t, h / w
+    tu, den, num, value = _shape(t, u, s, cell)
+    tu_den, inv_num = tu / den, 1.0 / num
+    slope = num * (s / den) ** 2
+    value_0, value_1 = tu_den * (1.0 - value), -tu_den * value
+    q = -(cell.slope_left * value_0 + cell.slope_right * value_1)
+    log_0, log_1 = u * u * inv_num - 2.0 * tu_den, t * t * inv_num - 2.0 * tu_den
+    r = 1.0 - cell.slope_left * log_0 - cell.slope_right * log_1
+    num_t = 2.0 * (cell.slope_right * t - cell.slope_left * u + s * (u - t))
+    den_t = (cell.slope_left + cell.slope_right - 2.0 * s) * (u - t)
+    log_x = (num_t * inv_num - 2.0 * den_t / den) / w
+    of_value = Differential(
+        slope, q * s - slope * u, -q * s - slope * t, 1.0 - value - q, value + q, h * value_0, h * value_1
+    )
+    of_log = Differential(log_x, r / w - log_x * u, -r / w - log_x * t, -r / h, r / h, log_0, log_1)
+    return of_value, of_log

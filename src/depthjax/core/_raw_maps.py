@@ -1,0 +1,202 @@
+"""Maps between constrained values and unconstrained coordinates, on trailing axes, written with `jax.nn` alone."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def like(bound, x):
+    """A bound as an array that compares with `x` under strict promotion; array bounds keep their shape."""
+    return jnp.asarray(bound, jnp.result_type(float, x) if jnp.issubdtype(x.dtype, jnp.integer) else x.dtype)
+
+
+def softplus_inverse(y):
+    """Log(exp(y) - 1) = y + log(1 - exp(-y))."""
+    return y + jnp.log(-jnp.expm1(-y))
+
+
+def interval_maps(low, high):
+    """(to_raw, from_raw) of (low, high), either end of which may be infinite."""
+    no_low = isinstance(low, float) and low == -math.inf
+    no_high = isinstance(high, float) and high == math.inf
+    if no_high:
+        return (
+            lambda y: softplus_inverse(y - like(low, y)),
+            lambda raw: inside(jax.nn.softplus(raw) + like(low, raw), low, high),
+        )
+    if no_low:
+        return (
+            lambda y: -softplus_inverse(like(high, y) - y),
+            lambda raw: inside(like(high, raw) - jax.nn.softplus(-raw), low, high),
+        )
+
+    def to_raw(y):
+        lower, upper = like(low, y), like(high, y)
+        return jnp.log(y - lower) - jnp.log(upper - y)
+
+    def from_raw(raw):
+        lower, upper = like(low, raw), like(high, raw)
+        up = lower + (upper - lower) * jax.nn.sigmoid(raw)
+        down = upper - (upper - lower) * jax.nn.sigmoid(-raw)
+        return inside(jnp.where(raw < 0, up, down), low, high)
+
+    return to_raw, from_raw
+
+
+def inside(x, low, high):
+    """`x` moved off the ends of (low, high) where rounding put it there; the derivative stays that of `x`."""
+    lower, upper = (jax.lax.stop_gradient(like(end, x)) for end in (low, high))
+    tiny = jnp.finfo(x.dtype).tiny
+    floor = jnp.where(lower == 0, tiny, jnp.nextafter(lower, jnp.full_like(lower, jnp.inf)))
+    ceiling = jnp.where(upper == 0, -tiny, jnp.nextafter(upper, jnp.full_like(upper, -jnp.inf)))
+    held = jax.lax.stop_gradient(x)
+    return x + (jnp.clip(held, floor, ceiling) - held)
+
+
+def increasing(x):
+    """`x` with every coordinate that rounding made equal to its predecessor moved up by one unit in the last place.
+
+    On the integer line of floating-point numbers, y_k = max(x_k, y_{k-1} + 1) is a cumulative maximum of x_k - k.
+    """
+    held = jax.lax.stop_gradient(x)
+    integer = jnp.dtype(f"int{8 * x.dtype.itemsize}")
+    lowest = jnp.iinfo(integer).min
+    bits = jax.lax.bitcast_convert_type(held, integer)
+    line = jnp.where(bits < 0, lowest - bits, bits)
+    count = jax.lax.broadcasted_iota(integer, x.shape, x.ndim - 1)
+    line = jax.lax.cummax(line - count, axis=x.ndim - 1) + count
+    moved = jax.lax.bitcast_convert_type(jnp.where(line < 0, lowest - line, line), x.dtype)
+    return x + jnp.where(jnp.isfinite(held), moved - held, 0)
+
+
+def wrap_angle(raw):
+    """The angle in (-pi, pi] that equals `raw` modulo 2 pi; derivative one."""
+    return raw - jax.lax.stop_gradient(2 * math.pi * jnp.ceil(raw / (2 * math.pi) - 0.5))
+
+
+def one_less(shape):
+    """Raw shape of the simplex."""
+    return (*shape[:-1], shape[-1] - 1)
+
+
+def simplex_to_raw(x):
+    """Log ratios to the last coordinate."""
+    log_x = jnp.log(x)
+    return log_x[..., :-1] - log_x[..., -1:]
+
+
+def simplex_from_raw(raw):
+    """Softmax with the last logit fixed at zero."""
+    return jax.nn.softmax(jnp.concatenate([raw, jnp.zeros_like(raw[..., :1])], axis=-1), axis=-1)
+
+
+def ordered_to_raw(x):
+    """First value, then the inverse softplus of each increment."""
+    return jnp.concatenate([x[..., :1], softplus_inverse(x[..., 1:] - x[..., :-1])], axis=-1)
+
+
+def ordered_from_raw(raw):
+    """Cumulative sum of softplus increments."""
+    steps = jnp.concatenate([raw[..., :1], jax.nn.softplus(raw[..., 1:])], axis=-1)
+    return increasing(jnp.cumsum(steps, axis=-1))
+
+
+def positive_ordered_to_raw(x):
+    """Inverse softplus of the first value and of each increment."""
+    return softplus_inverse(jnp.diff(x, axis=-1, prepend=jnp.zeros_like(x[..., :1])))
+
+
+def positive_ordered_from_raw(raw):
+    """Cumulative sum of softplus increments."""
+    return increasing(jnp.cumsum(jax.nn.softplus(raw), axis=-1))
+
+
+def unit_vector_from_raw(raw):
+    """Projection onto the sphere; one way, NaN at the origin."""
+    return raw / jnp.linalg.norm(raw, axis=-1, keepdims=True)
+
+
+def lower_cholesky_raw_shape(shape):
+    """(n, n) -> n (n + 1) / 2."""
+    n = shape[-1]
+    return (*shape[:-2], n * (n + 1) // 2)
+
+
+def lower_cholesky_to_raw(tril):
+    """Row-wise lower triangle, its diagonal through the inverse softplus."""
+    rows, cols = np.tril_indices(tril.shape[-1])
+    flat = tril[..., rows, cols]
+    on_diagonal = _match(rows == cols, flat)
+    return jnp.where(on_diagonal, softplus_inverse(jnp.where(on_diagonal, flat, 1)), flat)
+
+
+def lower_cholesky_from_raw(raw):
+    """Inverse of `lower_cholesky_to_raw`."""
+    n = (math.isqrt(8 * raw.shape[-1] + 1) - 1) // 2
+    rows, cols = np.tril_indices(n)
+    flat = jnp.where(_match(rows == cols, raw), jax.nn.softplus(raw), raw)
+    return jnp.zeros((*raw.shape[:-1], n, n), raw.dtype).at[..., rows, cols].set(flat)
+
+
+def corr_cholesky_raw_shape(shape):
+    """(n, n) -> n (n - 1) / 2."""
+    n = shape[-1]
+    return (*shape[:-2], n * (n - 1) // 2)
+
+
+def corr_cholesky_from_raw(raw):
+    """Canonical partial correlations z = tanh(raw): row i is z_ij prod_{k<j} sqrt(1 - z_ik^2), then the remainder."""
+    n = (math.isqrt(8 * raw.shape[-1] + 1) + 1) // 2
+    rows, cols = np.tril_indices(n, -1)
+    square = jnp.zeros((*raw.shape[:-1], n, n), raw.dtype).at[..., rows, cols].set(raw)
+    log_sech = math.log(2.0) - jnp.abs(square) - jnp.log1p(jnp.exp(-2 * jnp.abs(square)))
+    log_rest = jnp.cumsum(log_sech, axis=-1) - log_sech
+    below = _match(np.tril(np.ones((n, n), bool), -1), square)
+    diagonal = _match(np.eye(n, dtype=bool), square)
+    rest = jnp.exp(log_rest)
+    return jnp.where(below, jnp.tanh(square) * rest, jnp.where(diagonal, rest, 0))
+
+
+def corr_cholesky_to_raw(tril):
+    """Inverse of `corr_cholesky_from_raw`; arctanh(z) = arcsinh(L_ij / sqrt(remaining square))."""
+    n = tril.shape[-1]
+    squares = tril * tril
+    after = jnp.cumsum(squares[..., ::-1], axis=-1)[..., ::-1] - squares
+    rows, cols = np.tril_indices(n, -1)
+    return jnp.arcsinh(tril[..., rows, cols] / jnp.sqrt(after[..., rows, cols]))
+
+
+def positive_definite_to_raw(matrix):
+    """Raw coordinates of the Cholesky factor."""
+    return lower_cholesky_to_raw(jnp.linalg.cholesky(matrix))
+
+
+def positive_definite_from_raw(raw):
+    """L L^T of the factor with these raw coordinates."""
+    tril = lower_cholesky_from_raw(raw)
+    return tril @ tril.mT
+
+
+def correlation_to_raw(matrix):
+    """Raw coordinates of the Cholesky factor."""
+    return corr_cholesky_to_raw(jnp.linalg.cholesky(matrix))
+
+
+def correlation_from_raw(raw):
+    """L L^T of the factor with these raw coordinates."""
+    tril = corr_cholesky_from_raw(raw)
+    return tril @ tril.mT
+
+
+def orthogonal_from_raw(raw):
+    """Q of the QR decomposition whose R has a positive diagonal; one way (an orthogonal matrix maps to itself)."""
+    q, r = jnp.linalg.qr(raw)
+    sign = jnp.where(jnp.diagonal(r, axis1=-2, axis2=-1) < 0, -1, 1).astype(raw.dtype)
+    return q * jnp.broadcast_to(sign[..., None, :], q.shape)
+
+
+def _match(mask, x):
+    """A host mask broadcast explicitly to the shape of `x`."""
+    return jnp.broadcast_to(mask, x.shape)

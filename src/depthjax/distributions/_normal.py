@@ -1,0 +1,108 @@
+"""The normal distribution."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
+from depthjax.numerics import log_ndtr, ndtri, ndtri_exp
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+@record
+class Normal(Elementwise, ExponentialFamily):
+    """Normal distribution with independent coordinates.
+
+    log p(x) = -z^2/2 - log(scale) - log(2 pi)/2 with z = (x - loc)/scale.
+
+    Args:
+        loc: mean, (*event).
+        scale: standard deviation, (*event), positive.
+
+    Numerics:
+        `log(scale)`, never `log(scale^2)`: exact down to the smallest scale of the dtype.
+
+    Source:
+        Any textbook; natural form, Wainwright and Jordan (2008), table 3.1.
+    """
+
+    loc: jax.Array = param(constraints.real)
+    scale: jax.Array = param(constraints.positive)
+    event_shape: tuple[int, ...] = derived()
+
+    support = constraints.real
+    reparameterized = "explicit"
+
+    def _log_prob_terms(self, x):
+        z = (x - self.loc) / self.scale
+        return -0.5 * z * z - jnp.log(self.scale) - _HALF_LOG_2PI
+
+    def _noise_many(self, key, shape):
+        return jax.random.normal(key, shape, self.loc.dtype)
+
+    def _from_noise_terms(self, noise):
+        return self.loc + self.scale * noise
+
+    def _mean(self):
+        return self.loc
+
+    def _mode(self):
+        return self.loc
+
+    def _variance(self):
+        return self.scale**2
+
+    def _entropy_terms(self):
+        return jnp.log(self.scale) + (_HALF_LOG_2PI + 0.5)
+
+    def _cdf(self, x):
+        return jax.scipy.special.ndtr((x - self.loc) / self.scale)
+
+    def _survival(self, x):
+        return jax.scipy.special.ndtr((self.loc - x) / self.scale)
+
+    def _log_cdf(self, x):
+        return log_ndtr((x - self.loc) / self.scale)
+
+    def _log_survival(self, x):
+        return log_ndtr((self.loc - x) / self.scale)
+
+    def _quantile(self, p):
+        return self.loc + self.scale * ndtri(p)
+
+    def _quantile_from_log(self, log_p):
+        return self.loc + self.scale * ndtri_exp(log_p)
+
+    def _quantile_from_log_survival(self, log_q):
+        return self.loc - self.scale * ndtri_exp(log_q)
+
+    def natural_parameters(self):
+        """Eta = {x: loc/scale^2, x2: -1/(2 scale^2)}."""
+        precision = self.scale**-2
+        return {"x": self.loc * precision, "x2": -0.5 * precision}
+
+    def sufficient_statistics(self, x):
+        """T(x) = {x: x, x2: x^2}."""
+        return {"x": x, "x2": x * x}
+
+    def log_base_measure(self, x):
+        """Log h = -log(2 pi)/2 for each coordinate."""
+        return jnp.full((), -_HALF_LOG_2PI * x.size, x.dtype)
+
+    @classmethod
+    def log_normalizer_of(cls, natural):
+        """A = -eta_x^2/(4 eta_x2) - log(-2 eta_x2)/2, summed over coordinates."""
+        return jnp.sum(-(natural["x"] ** 2) / (4 * natural["x2"]) - 0.5 * jnp.log(-2 * natural["x2"]))
+
+    @classmethod
+    def from_natural(cls, natural):
+        """The normal with these natural parameters."""
+        variance = -0.5 / natural["x2"]
+        return cls(natural["x"] * variance, jnp.sqrt(variance))
+
+    @classmethod
+    def from_mean_parameters(cls, mean):
+        """The normal with E x and E x^2."""
+        return cls(mean["x"], jnp.sqrt(mean["x2"] - mean["x"] ** 2))
