@@ -1,0 +1,51 @@
+"""Settings of the two test legs: DEPTHJAX_X64=0 (float32) and DEPTHJAX_X64=1."""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import hypothesis
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+X64 = os.environ.get("DEPTHJAX_X64", "0") == "1"
+
+
+def _processor() -> str:
+    """A short name for this machine's instruction set: compiled code must not move to another one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return f"{platform.machine()}-{hashlib.sha256(flags.encode()).hexdigest()[:8]}"
+
+
+jax.config.update("jax_enable_x64", X64)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax" / f"{jax.__version__}-{_processor()}"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+hypothesis.settings.register_profile("fast", derandomize=True, deadline=None, max_examples=20, database=None)
+hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=500, database=None)
+hypothesis.settings.load_profile(os.environ.get("DEPTHJAX_HYPOTHESIS", "fast"))
+
+
+def pytest_report_header():
+    """State what is tested."""
+    return f"depthjax: jax {jax.__version__}, {'x64' if X64 else 'float32'} leg, {jax.default_backend()}"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of small public data sets that may lie beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared/data (public data sets) is not beside this checkout")
+    return folder
