@@ -2,14 +2,23 @@
 
 from depthjax.bijectors._affine import Affine as Affine
 from depthjax.bijectors._affine import Shift as Shift
+from depthjax.bijectors._autoregressive import InverseAutoregressive as InverseAutoregressive
+from depthjax.bijectors._autoregressive import MaskedAutoregressive as MaskedAutoregressive
 from depthjax.bijectors._chain import Chain as Chain
 from depthjax.bijectors._chain import Scan as Scan
 from depthjax.bijectors._chain import stack_layers as stack_layers
+from depthjax.bijectors._conditioner import WithContext as WithContext
+from depthjax.bijectors._coupling import AdditiveCoupling as AdditiveCoupling
+from depthjax.bijectors._coupling import AffineCoupling as AffineCoupling
+from depthjax.bijectors._coupling import Coupling as Coupling
 from depthjax.bijectors._linear import Householder as Householder
 from depthjax.bijectors._linear import LUAffine as LUAffine
 from depthjax.bijectors._linear import Permutation as Permutation
 from depthjax.bijectors._linear import Reverse as Reverse
 from depthjax.bijectors._linear import TriangularAffine as TriangularAffine
+from depthjax.bijectors._masks import autoregressive_paths as autoregressive_paths
+from depthjax.bijectors._masks import made_degrees as made_degrees
+from depthjax.bijectors._masks import made_masks as made_masks
 from depthjax.bijectors._numerical_inverse import NumericalInverse as NumericalInverse
 from depthjax.bijectors._planar import Planar as Planar
 from depthjax.bijectors._pointwise import Exp as Exp
@@ -21,5 +30,10 @@ from depthjax.bijectors._pointwise import Sigmoid as Sigmoid
 from depthjax.bijectors._pointwise import Softplus as Softplus
 from depthjax.bijectors._pointwise import Tanh as Tanh
 from depthjax.bijectors._radial import Radial as Radial
+from depthjax.bijectors._rational_quadratic import RationalQuadraticSpline as RationalQuadraticSpline
+from depthjax.bijectors._rational_quadratic import RationalQuadraticTransformer as RationalQuadraticTransformer
 from depthjax.bijectors._stack import Stack as Stack
+from depthjax.bijectors._transformers import AffineTransformer as AffineTransformer
+from depthjax.bijectors._transformers import ShiftTransformer as ShiftTransformer
+from depthjax.bijectors._transformers import Transformer as Transformer
 from depthjax.core import Invert as Invert

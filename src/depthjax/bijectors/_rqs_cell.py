@@ -37,11 +37,6 @@ def _shape(t, u, s, cell):
     return tu, den, num, (s * t * t + cell.slope_left * tu) / den
 
 
-def locate(x: jax.Array, cell: Cell) -> jax.Array:
-    """Position of `x` in its cell, 0 at the left end and 1 at the right end, any shape."""
-    return jnp.clip((x - cell.x_left) / (cell.x_right - cell.x_left), 0.0, 1.0)
-
-
 def evaluate(t: jax.Array, cell: Cell) -> tuple[jax.Array, jax.Array]:
     """Value and log-slope at position `t` of a cell.
 
@@ -73,7 +68,7 @@ def solve(y: jax.Array, cell: Cell) -> jax.Array:
         cell: corners, same shape.
 
     Returns:
-        Positions in [0, 1], same shape.
+        Positions in [0, 1] up to rounding, same shape.
 
     Numerics: the root of a t^2 + b t + c is 2 c/(-b - sqrt(b^2 - 4 a c)) for b >= 0 and (-b + sqrt(b^2 - 4 a c))/(2 a)
         for b < 0, where a = s - b > 0: neither form subtracts nearly equal numbers. One Newton step follows.
@@ -83,13 +78,13 @@ def solve(y: jax.Array, cell: Cell) -> jax.Array:
     """
     h = cell.y_right - cell.y_left
     s = h / (cell.x_right - cell.x_left)
-    fraction = jnp.clip((y - cell.y_left) / h, 0.0, 1.0)
+    fraction = (y - cell.y_left) / h
     b = cell.slope_left - fraction * (cell.slope_left + cell.slope_right - 2.0 * s)
     root = jnp.sqrt(jnp.maximum(b * b + 4.0 * (s - b) * s * fraction, 0.0))
     above = jnp.where(b >= 0.0, 2.0 * s * fraction, root - b)
-    t = jnp.clip(above / jnp.where(b >= 0.0, b + root, 2.0 * (s - b)), 0.0, 1.0)
+    t = above / jnp.where(b >= 0.0, b + root, 2.0 * (s - b))
     _, den, num, value = _shape(t, 1.0 - t, s, cell)
-    return jnp.clip(t - (value - fraction) * den * den / (s * num), 0.0, 1.0)
+    return t - (value - fraction) * den * den / (s * num)
 
 
 def differentials(t: jax.Array, cell: Cell) -> tuple[Differential, Differential]:
@@ -122,3 +117,38 @@ def differentials(t: jax.Array, cell: Cell) -> tuple[Differential, Differential]
     )
     of_log = Differential(log_x, r / w - log_x * u, -r / w - log_x * t, -r / h, r / h, log_0, log_1)
     return of_value, of_log
+
+
+def cell_map(z: jax.Array, clipped: jax.Array, cell: Cell, *, inverse: bool):
+    """Apply the spline, or its inverse, in the cell that holds `clipped`; beyond the ends follow the tangent line.
+
+    Args:
+        z: points (forward) or values (inverse), any shape.
+        clipped: `z` moved into the interval of the spline, same shape.
+        cell: corners, same shape.
+        inverse: direction.
+
+    Returns:
+        Output, natural log of |d output / dz|, and the `Differential` of either in `z` and the corners, same shape.
+
+    Numerics: with dy = m dx + r the inverse has dx = (dy - r)/m, so no derivative passes through the root.
+    """
+    inside = clipped == z
+    t = solve(clipped, cell) if inverse else (clipped - cell.x_left) / (cell.x_right - cell.x_left)
+    t = jnp.where((t < 0.0) | (z < clipped), 0.0, jnp.where((t > 1.0) | (z > clipped), 1.0, t))
+    y, log = evaluate(t, cell)
+    of_value, of_log = differentials(t, cell)
+    beyond = (z - clipped) / of_value.x if inverse else z - clipped
+    out = cell.x_left + t * (cell.x_right - cell.x_left) + beyond if inverse else y + of_value.x * beyond
+    of_value = of_value._replace(
+        slope_left=of_value.slope_left + jnp.minimum(beyond, 0.0),
+        slope_right=of_value.slope_right + jnp.maximum(beyond, 0.0),
+    )
+    of_log = Differential(*(jnp.where(inside, d, 0.0) for d in of_log[:5]), *of_log[5:])
+    log = jnp.where(jnp.isnan(z), z, log)
+    if not inverse:
+        return out, log, of_value, of_log
+    per_slope = 1.0 / of_value.x
+    of_point = Differential(per_slope, *(-d * per_slope for d in of_value[1:]))
+    rest = (-(of_log.x * point + log_d) for point, log_d in zip(of_point[1:], of_log[1:], strict=True))
+    return out, -log, of_point, Differential(-of_log.x * per_slope, *rest)

@@ -13,6 +13,8 @@ def forbid_pathwise(draw: Callable[[Any, jax.Array], Any], record: Any, key: jax
     The reparameterisation gradient of such a draw does not exist; a silent zero would be a wrong gradient.
     """
 
+    name = type(record).__name__
+
     @jax.custom_jvp
     def guarded(dist, k):
         return draw(dist, k)
@@ -20,7 +22,7 @@ def forbid_pathwise(draw: Callable[[Any, jax.Array], Any], record: Any, key: jax
     def rule(primals, tangents):
         if any(not isinstance(t, SymbolicZero) for t in jax.tree.leaves(tangents[0])):
             raise TypeError(
-                f"{type(record).__name__}.sample has no pathwise gradient (reparameterized = 'none'). "
+                f"{name}.sample has no pathwise gradient (reparameterized = 'none'). "
                 f"Sample with record.detach().sample(key) and use a score-function estimator, "
                 f"or differentiate a relaxed or reparameterisable distribution."
             )

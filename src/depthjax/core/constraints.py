@@ -54,9 +54,13 @@ class Constraint:
         return f"constraints.{self.name}"
 
 
-def _make(name, event_ndim, contains, to_raw=None, from_raw=None, raw_shape=_same, bounds=None):
+def _make(name, event_ndim, is_member, to_raw=None, from_raw=None, raw_shape=_same, bounds=None):
+    def contains(value):
+        value = jnp.asarray(value)
+        return is_member(value if jnp.issubdtype(value.dtype, jnp.inexact) else value.astype(jnp.result_type(float)))
+
     def check(value):
-        return jnp.all(contains(jnp.asarray(value)))
+        return jnp.all(contains(value))
 
     return Constraint(name, event_ndim, check, to_raw, from_raw, raw_shape, contains, bounds)
 

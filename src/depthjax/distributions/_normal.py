@@ -58,10 +58,10 @@ class Normal(Elementwise, ExponentialFamily):
         return jnp.log(self.scale) + (_HALF_LOG_2PI + 0.5)
 
     def _cdf(self, x):
-        return jax.scipy.special.ndtr((x - self.loc) / self.scale)
+        return 0.5 * jax.lax.erfc((self.loc - x) / self.scale * math.sqrt(0.5))
 
     def _survival(self, x):
-        return jax.scipy.special.ndtr((self.loc - x) / self.scale)
+        return 0.5 * jax.lax.erfc((x - self.loc) / self.scale * math.sqrt(0.5))
 
     def _log_cdf(self, x):
         return log_ndtr((x - self.loc) / self.scale)

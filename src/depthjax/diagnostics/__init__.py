@@ -1,0 +1,7 @@
+"""How wrong is the answer: importance-sampling diagnostics."""
+
+from depthjax.diagnostics._psis import PSISResult as PSISResult
+from depthjax.diagnostics._psis import ess as ess
+from depthjax.diagnostics._psis import khat_threshold as khat_threshold
+from depthjax.diagnostics._psis import psis as psis
+from depthjax.diagnostics._psis import psis_khat as psis_khat

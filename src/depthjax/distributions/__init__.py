@@ -1,0 +1,28 @@
+"""Families of distributions."""
+
+from depthjax.distributions._bernoulli import Bernoulli as Bernoulli
+from depthjax.distributions._bernoulli import bernoulli_from_probs as bernoulli_from_probs
+from depthjax.distributions._beta import Beta as Beta
+from depthjax.distributions._categorical import Categorical as Categorical
+from depthjax.distributions._categorical import categorical_from_probs as categorical_from_probs
+from depthjax.distributions._dirichlet import Dirichlet as Dirichlet
+from depthjax.distributions._gamma import Gamma as Gamma
+from depthjax.distributions._laplace import Laplace as Laplace
+from depthjax.distributions._logistic import Logistic as Logistic
+from depthjax.distributions._mixture import MixtureSameFamily as MixtureSameFamily
+from depthjax.distributions._multivariate_normal import MultivariateNormal as MultivariateNormal
+from depthjax.distributions._multivariate_normal import mvn_from_covariance as mvn_from_covariance
+from depthjax.distributions._multivariate_normal_diag import MultivariateNormalDiag as MultivariateNormalDiag
+from depthjax.distributions._multivariate_normal_precision import (
+    MultivariateNormalPrecision as MultivariateNormalPrecision,
+)
+from depthjax.distributions._multivariate_normal_precision import mvn_from_precision as mvn_from_precision
+from depthjax.distributions._normal import Normal as Normal
+from depthjax.distributions._poisson import Poisson as Poisson
+from depthjax.distributions._poisson import poisson_from_rate as poisson_from_rate
+from depthjax.distributions._product import Product as Product
+from depthjax.distributions._student_t import StudentT as StudentT
+from depthjax.distributions._transformed import Transformed as Transformed
+from depthjax.distributions._truncated_normal import TruncatedNormal as TruncatedNormal
+from depthjax.distributions._uniform import Uniform as Uniform
+from depthjax.distributions._von_mises import VonMises as VonMises

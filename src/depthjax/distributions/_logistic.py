@@ -1,0 +1,75 @@
+"""The logistic distribution."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from depthjax.core import Elementwise, constraints, derived, param, record
+from depthjax.numerics import log1mexp, log_sech2, log_sigmoid, logit_from_logs
+
+_LOG_4 = math.log(4.0)
+
+
+@record
+class Logistic(Elementwise):
+    """Logistic distribution with independent coordinates; its cdf is the sigmoid.
+
+    log p(x) = log sech^2(z/2) - log(4 scale) with z = (x - loc)/scale.
+
+    Args:
+        loc: mean and median, (*event).
+        scale: (*event), positive; the standard deviation is pi scale/sqrt(3).
+
+    Source:
+        Balakrishnan, Handbook of the Logistic Distribution (1992), eq. 1.1 to 1.3.
+    """
+
+    loc: jax.Array = param(constraints.real)
+    scale: jax.Array = param(constraints.positive)
+    event_shape: tuple[int, ...] = derived()
+
+    support = constraints.real
+    reparameterized = "explicit"
+
+    def _log_prob_terms(self, x):
+        return log_sech2(0.5 * ((x - self.loc) / self.scale)) - jnp.log(self.scale) - _LOG_4
+
+    def _noise_many(self, key, shape):
+        return jax.random.logistic(key, shape, self.loc.dtype)
+
+    def _from_noise_terms(self, noise):
+        return self.loc + self.scale * noise
+
+    def _mean(self):
+        return self.loc
+
+    def _mode(self):
+        return self.loc
+
+    def _variance(self):
+        return self.scale**2 * (math.pi**2 / 3)
+
+    def _entropy_terms(self):
+        return jnp.log(self.scale) + 2.0
+
+    def _cdf(self, x):
+        return jax.nn.sigmoid((x - self.loc) / self.scale)
+
+    def _survival(self, x):
+        return jax.nn.sigmoid((self.loc - x) / self.scale)
+
+    def _log_cdf(self, x):
+        return log_sigmoid((x - self.loc) / self.scale)
+
+    def _log_survival(self, x):
+        return log_sigmoid((self.loc - x) / self.scale)
+
+    def _quantile(self, p):
+        return self.loc + self.scale * logit_from_logs(jnp.log(p), jnp.log1p(-p))
+
+    def _quantile_from_log(self, log_p):
+        return self.loc + self.scale * logit_from_logs(log_p, log1mexp(log_p))
+
+    def _quantile_from_log_survival(self, log_q):
+        return self.loc - self.scale * logit_from_logs(log_q, log1mexp(log_q))

@@ -1,0 +1,134 @@
+"""Stochastic maximisation of an objective over a guide, as one compiled scan."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from depthjax.core import constrain, unconstrain
+from depthjax.vi._estimator import Estimator
+from depthjax.vi._objectives import as_objective
+
+
+class FitResult(NamedTuple):
+    """What `fit` found.
+
+    Attributes:
+        params: the fitted parameters, the last finite ones.
+        value_trace: (num_steps,) estimates of the objective, nats; NaN from the first non-finite step on.
+        grad_norm_trace: (num_steps,) norms of the gradient in unconstrained coordinates.
+        estimator_state: last state of the estimator.
+        optimizer_state: last state of the optimizer.
+        converged: () bool, false when a value or gradient was not finite.
+    """
+
+    params: Any
+    value_trace: jax.Array
+    grad_norm_trace: jax.Array
+    estimator_state: Any
+    optimizer_state: Any
+    converged: jax.Array
+
+
+def fit(
+    key: jax.Array,
+    f: Any,
+    q: Any,
+    params: Any,
+    *,
+    estimator: Estimator,
+    optimizer: optax.GradientTransformation,
+    num_steps: int,
+    batches: Any = None,
+    annealing: Callable[[jax.Array], jax.Array] | None = None,
+    first_step: int | jax.Array = 0,
+    estimator_state: Any = None,
+    optimizer_state: Any = None,
+    log_every: int = 0,
+) -> FitResult:
+    """Maximise an objective over the parameters of a guide.
+
+    Pure, so `jax.jit` and `jax.vmap` (over keys, starting points, targets) apply to it. Parameters move in
+    unconstrained coordinates (`unconstrain`). Where a value or gradient is not finite, the parameters stay as they were
+    from then on.
+
+    Args:
+        key: PRNG key; step t uses `fold_in(key, t)`.
+        f: an `Objective`, or a function (params, z, *batch) -> () whose expectation is maximised.
+        q: a distribution record or a function (params, *batch) -> record.
+        params: initial parameters, any pytree; records in it keep their constraints.
+        estimator: gradient estimator.
+        optimizer: optax transformation, which minimises the negative objective.
+        num_steps: number of steps.
+        batches: tuple of pytrees with a leading axis num_steps, one slice of each per step; or None.
+        annealing: step -> inverse temperature b that weighs the log joint, as 0.01 + t/10000 up to 1 for targets whose
+            modes are far apart; 1 throughout if None.
+        first_step: number of the first step, to resume.
+        estimator_state: to resume; the estimator's initial state if None.
+        optimizer_state: to resume; the optimizer's initial state if None.
+        log_every: print the value every so many steps; 0 for never.
+
+    Returns:
+        `FitResult`.
+
+    Raises:
+        ValueError: num_steps < 1, or annealing of a function that is no `Objective`.
+
+    Source:
+        Annealing: Rezende and Mohamed, Variational Inference with Normalizing Flows (2015), sec. 6.1 and eq. 20, with
+        b on the log joint only.
+    """
+    if num_steps < 1:
+        raise ValueError(f"fit: num_steps must be at least 1, got {num_steps}")
+    objective = as_objective(f)
+    raw = unconstrain(params)
+    states = (
+        raw,
+        optimizer.init(raw) if optimizer_state is None else optimizer_state,
+        estimator.init(params) if estimator_state is None else estimator_state,
+        jnp.ones((), bool),
+    )
+
+    def step(carry, inputs):
+        t, batch = inputs
+        tempered = objective if annealing is None else _at_temperature(objective, annealing(t))
+        carry, value, norm = _step(carry, jax.random.fold_in(key, t), tempered, q, estimator, optimizer, batch)
+        if log_every:
+            _log(t, value, log_every)
+        return carry, (value, norm)
+
+    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
+    states, (values, norms) = jax.lax.scan(step, states, (steps, () if batches is None else tuple(batches)))
+    raw, optimizer_state, estimator_state, finite = states
+    return FitResult(constrain(raw), values, norms, estimator_state, optimizer_state, finite)
+
+
+def _step(carry, key, objective, q, estimator, optimizer, batch):
+    raw, optimizer_state, estimator_state, finite = carry
+    draws = estimator.draw(key, q, constrain(raw), objective.num_particles, *batch)
+
+    def loss(values):
+        scalar, aux = estimator.surrogate(constrain(values), estimator_state, draws, q, objective, *batch)
+        return aux.loss - scalar, aux
+
+    gradient, aux = jax.grad(loss, has_aux=True)(raw)
+    norm = optax.global_norm(gradient)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes Python floats with its integer step counts
+        updates, moved_optimizer = optimizer.update(gradient, optimizer_state, raw)
+        moved = (optax.apply_updates(raw, updates), moved_optimizer, aux.state)
+    finite = finite & jnp.isfinite(aux.value) & jnp.isfinite(norm)
+    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, carry[:3])
+    return (*kept, finite), jnp.where(finite, aux.value, jnp.nan), norm
+
+
+def _at_temperature(objective, inverse_temperature):
+    return dataclasses.replace(objective, inverse_temperature=inverse_temperature)
+
+
+def _log(t, value, log_every):
+    jax.lax.cond(
+        t % log_every == 0, lambda: jax.debug.print("step {t}: {value:.4f} nats", t=t, value=value), lambda: None
+    )

@@ -1,0 +1,25 @@
+"""Guides: a distribution record, or a function from parameters and data to one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from depthjax.core import Distribution
+
+Guide = Callable[..., Distribution]
+
+
+def as_guide(q: Any) -> Guide:
+    """The function form `(params, *batch) -> record` of a guide.
+
+    Args:
+        q: a function of that form, returned unchanged; or a record, which stands for "the parameters are the record":
+            the result returns `params` when that is a distribution, else the record itself.
+
+    Returns:
+        A function (params, *batch) -> record.
+    """
+    if isinstance(q, Distribution):
+        return lambda params, *batch: params if isinstance(params, Distribution) else q
+    if callable(q):
+        return q
+    raise TypeError(f"q is a distribution record or a function (params, *batch) -> record, got {type(q).__name__}")

@@ -1,0 +1,92 @@
+"""Conditioners and builders for the registry of bijectors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import depthjax.bijectors as bij
+from depthjax.core import param, record
+
+
+@record
+class Net:
+    """A two-layer conditioner, (d_in,) -> (d_out,)."""
+
+    first: jax.Array = param()
+    second: jax.Array = param()
+
+    def __call__(self, h):
+        """Apply."""
+        return self.second @ jnp.tanh(self.first @ h)
+
+
+@record
+class MaskedNet:
+    """An autoregressive conditioner: output rows i see inputs before i only."""
+
+    first: jax.Array = param()
+    second: jax.Array = param()
+    bias: jax.Array = param()
+
+    def __call__(self, h):
+        """(d,) -> (d, k)."""
+        strict = jnp.tril(jnp.ones((h.size, h.size), h.dtype), -1)
+        hidden = jnp.tanh((self.first * strict) @ h)
+        whole = jnp.tril(jnp.ones((h.size, h.size), h.dtype))
+        return jnp.einsum("kij,ij,j->ik", self.second, whole, hidden) + self.bias
+
+
+def net(seed, size_in, size_out, dtype, scale=1.0):
+    """A random conditioner."""
+    random = np.random.default_rng(seed)
+    first, second = random.normal(size=(5, size_in)), scale * random.normal(size=(size_out, 5)) / 2
+    return Net(np.asarray(first, dtype), np.asarray(second, dtype))
+
+
+def masked_net(seed, dim, num_params, dtype):
+    """A random autoregressive conditioner."""
+    random = np.random.default_rng(seed)
+    parts = (
+        random.normal(size=(dim, dim)),
+        random.normal(size=(num_params, dim, dim)) / 2,
+        random.normal(size=(dim, num_params)) / 2,
+    )
+    return MaskedNet(*(np.asarray(part, dtype) for part in parts))
+
+
+def plain(name, **options):
+    """Builder of a class whose arguments are arrays."""
+    return lambda *args, dtype: getattr(bij, name)(*(np.asarray(a, dtype) for a in args), **options)
+
+
+def fixed(name, dtype_free=()):
+    """Builder of a leafless class with an event of shape (3,)."""
+    return lambda *args, dtype: getattr(bij, name)(*args, *dtype_free, event_shape=(3,))
+
+
+def scan_layers(kind, depth=4):
+    """Builder of a scanned stack of couplings."""
+
+    def build(seed, *, dtype):
+        make = [coupling(seed + i, dtype, "AffineTransformer", mask=(True, False, True)) for i in range(depth)]
+        layers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *make)
+        return bij.Scan(layers, backward=kind)
+
+    return build
+
+
+def coupling(seed, dtype, transformer, *, mask, scale=1.0, **options):
+    """A coupling on (3,)."""
+    part = getattr(bij, transformer)(**options)
+    moved = len(mask) - sum(mask)
+    return bij.Coupling(net(seed, sum(mask), moved * part.num_params, dtype, scale), part, mask=mask)
+
+
+def autoregressive(name, transformer, **options):
+    """Builder of an autoregressive map on (3,)."""
+
+    def build(seed, *, dtype):
+        part = getattr(bij, transformer)()
+        return getattr(bij, name)(masked_net(seed, 3, part.num_params, dtype), part, dim=3, **options)
+
+    return build

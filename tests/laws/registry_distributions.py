@@ -1,0 +1,7 @@
+"""The registry of families: every class exported from `depthjax.distributions` exactly once."""
+
+from registry_composite import COMPOSED
+from registry_scalar import CONTINUOUS, DISCRETE
+from registry_vector import VECTOR
+
+ENTRIES = [*CONTINUOUS, *DISCRETE, *VECTOR, *COMPOSED]

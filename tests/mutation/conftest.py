@@ -1,0 +1,8 @@
+"""Makes the law functions and registries importable by name."""
+
+import pathlib
+import sys
+
+HERE = str(pathlib.Path(__file__).parents[1] / "laws")
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
