@@ -162,13 +162,8 @@ def law_cdf(entry, dtype):
                 want[known][error.argmax()],
             )
             plain = {"log_cdf": "cdf", "log_survival": "survival"}[name]
-            np.testing.assert_allclose(
-                results[plain][i],
-                np.exp(want),
-                rtol=0,
-                atol=(64 * eps + 1e-10) * entry.cdf_condition,
-                err_msg=f"{entry.name}{args} {plain}",
-            )
+            error = np.abs(results[plain][i] - np.exp(want))[~np.isnan(want)]
+            assert (error <= (64 * eps + 1e-10) * entry.cdf_condition).all(), (entry.name, args, plain, error.max())
 
 
 def law_quantile(entry, dtype):

@@ -73,6 +73,61 @@ def _poisson(x, log_rate):
     return x * log_rate - mp.exp(log_rate) - mp.loggamma(x + 1)
 
 
+def _poisson_condition(x, log_rate):
+    """exp(log_rate) is rounded once."""
+    law = stats.poisson(np.exp(log_rate))
+    return 1 + abs(x - np.exp(log_rate)) / (8 * max(1.0, abs(law.logpmf(x))))
+
+
+def _truncated_moments(loc, scale, low, high):
+    law = _truncnorm(loc, scale, low, high)
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    ends = np.linspace(max(low, loc - 40 * scale), min(high, loc + 40 * scale), 101)
+    middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
+    x, w = (middle[:, None] + half[:, None] * nodes).ravel(), (half[:, None] * weights).ravel()
+    log_p = law.logpdf(x)
+    mass = w * np.exp(log_p)
+    mean = mass @ x
+    return {"mean": mean, "variance": mass @ (x - mean) ** 2, "entropy": -(mass @ log_p)}
+
+
+class _VonMises:
+    """The part of scipy's frozen interface that the laws use, on (-pi, pi]; tails below 1e-6 are left out."""
+
+    dist = stats.vonmises
+
+    def __init__(self, loc, concentration):
+        self.loc, self.concentration = loc, concentration
+        self.law = stats.vonmises(concentration, loc)
+
+    def pdf(self, x):
+        return self.law.pdf(x)
+
+    def cdf(self, x):
+        return self.law.cdf(x) - self.law.cdf(-np.pi)
+
+    def logcdf(self, x):
+        mass = self.cdf(x)
+        return np.log(np.where(mass > 1e-6, mass, np.nan))
+
+    def logsf(self, x):
+        mass = 1 - self.cdf(x)
+        return np.log(np.where(mass > 1e-6, mass, np.nan))
+
+
+def _von_mises_moments(loc, concentration):
+    """The circular variance 1 - I_1/I_0."""
+    ratio = special.i1e(concentration) / special.i0e(concentration)
+    log_mass = np.log(2 * np.pi * special.i0e(concentration))
+    nodes, weights = _von_mises_nodes(0.0, concentration)
+    mass = weights * np.exp(-2 * concentration * np.sin(nodes / 2) ** 2 - log_mass)
+    return {
+        "mean": loc,
+        "variance": mass @ (2 * np.sin(nodes / 2) ** 2),
+        "entropy": concentration * (1 - ratio) + log_mass,
+    }
+
+
 def _truncnorm(loc, scale, low, high):
     return stats.truncnorm((low - loc) / scale, (high - loc) / scale, loc, scale)
 
@@ -181,6 +236,7 @@ CONTINUOUS = [
         "MVECQ",
         "explicit",
         frozen=_truncnorm,
+        moment_oracle=_truncated_moments,
         coordinate="interval",
         ends=lambda loc, scale, low, high: (low, high),
         edges=(
@@ -197,12 +253,12 @@ CONTINUOUS = [
         _von_mises,
         "MVESCX",
         "implicit",
-        frozen=lambda loc, k: stats.vonmises(k, loc),
+        frozen=_VonMises,
+        moment_oracle=_von_mises_moments,
         nodes=_von_mises_nodes,
         points=_von_mises_points,
         coordinate="interval",
         ends=lambda loc, k: (-np.pi, np.pi),
-        edges=(((0.0, 2.0), 3.2, -np.inf), ((0.0, 2.0), -3.2, -np.inf)),
         invalid=((0.0, -1.0), (np.nan, 1.0), (0.0, np.inf)),
     ),
 ]
@@ -226,9 +282,10 @@ DISCRETE = [
         "Poisson",
         ((0.3,), (-4.0,), (3.0,), (float(np.log(1e6)),)),
         _poisson,
-        "MVESCX",
+        "MVCX",
         "none",
         frozen=lambda log_rate: stats.poisson(np.exp(log_rate)),
+        condition=_poisson_condition,
         coordinate="integer",
         edges=(((-np.inf,), 0.0, 0.0), ((-np.inf,), 1.0, -np.inf), ((0.0,), 0.5, -np.inf), ((0.0,), -1.0, -np.inf)),
         invalid=((np.nan,),),

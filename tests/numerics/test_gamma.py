@@ -22,9 +22,7 @@ def test_stirling_error():
 
     assert_accurate(nx.stirling_error, exact, points)
     assert_accurate(gradient(nx.stirling_error), lambda n: mp.psi(0, n + 1) - mp.log(n) - half / n, points)
-    assert_accurate(
-        gradient(nx.stirling_error, order=2), lambda n: mp.psi(1, n + 1) - 1 / n + half / n**2, points
-    )
+    assert_accurate(gradient(nx.stirling_error, order=2), lambda n: mp.psi(1, n + 1) - 1 / n + half / n**2, points)
     assert nx.stirling_error(0.0) == np.inf
 
 

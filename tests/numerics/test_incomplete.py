@@ -25,8 +25,7 @@ def upper(a, x):
 
 def conditioning(a, x):
     """Relative effect of the last digit of either argument, seen from the smaller tail and from the larger."""
-    spread = np.abs(a - x) + np.sqrt(a) + 10.0
-    return spread
+    return np.abs(a - x) + np.sqrt(a) + 10.0
 
 
 def test_incomplete_gamma():

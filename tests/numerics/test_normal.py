@@ -74,9 +74,7 @@ def test_log_ndtr_difference_derivatives():
     cases = [(-1.0, 1.5), (3.0, 3.2), (5.0, 9.0), (-8.0, -7.9), (-3.0, 8.0), (-2.0, np.inf), (-np.inf, 1.0)]
     lo, hi = (jnp.array(values) for values in zip(*cases, strict=True))
     with mp.workdps(60):
-        want = [
-            (-mp.npdf(a) / (mp.ncdf(b) - mp.ncdf(a)), mp.npdf(b) / (mp.ncdf(b) - mp.ncdf(a))) for a, b in cases
-        ]
+        want = [(-mp.npdf(a) / (mp.ncdf(b) - mp.ncdf(a)), mp.npdf(b) / (mp.ncdf(b) - mp.ncdf(a))) for a, b in cases]
     slopes = jax.jit(jax.vmap(jax.grad(nx.log_ndtr_difference, (0, 1))))(lo, hi)
     np.testing.assert_allclose(np.stack(slopes, 1), np.array(want, float), rtol=2e-5)
     hessian = jax.jit(jax.hessian(nx.log_ndtr_difference, (0, 1)))

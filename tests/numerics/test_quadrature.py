@@ -10,7 +10,9 @@ def test_rules_are_exact_for_polynomials():
     nodes, weights = nx.gauss_legendre_rule(6)
     np.testing.assert_allclose(weights @ nodes**10, 2.0 / 11.0, rtol=1e-13)
     nodes, weights = nx.gauss_hermite_rule(8)
-    np.testing.assert_allclose([weights.sum(), weights @ nodes**2, weights @ nodes**14], [1.0, 1.0, 135135.0], rtol=1e-12)
+    np.testing.assert_allclose(
+        [weights.sum(), weights @ nodes**2, weights @ nodes**14], [1.0, 1.0, 135135.0], rtol=1e-12
+    )
     for count in (2, 3, 8, 9):
         nodes, weights = nx.clenshaw_curtis_rule(count)
         powers = np.arange(count)

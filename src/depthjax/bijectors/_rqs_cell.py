@@ -119,7 +119,7 @@ def differentials(t: jax.Array, cell: Cell) -> tuple[Differential, Differential]
     return of_value, of_log
 
 
-def cell_map(z: jax.Array, clipped: jax.Array, cell: Cell, *, inverse: bool):
+def locate(z: jax.Array, clipped: jax.Array, cell: Cell, *, inverse: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Apply the spline, or its inverse, in the cell that holds `clipped`; beyond the ends follow the tangent line.
 
     Args:
@@ -129,26 +129,45 @@ def cell_map(z: jax.Array, clipped: jax.Array, cell: Cell, *, inverse: bool):
         inverse: direction.
 
     Returns:
-        Output, natural log of |d output / dz|, and the `Differential` of either in `z` and the corners, same shape.
+        Output, natural log of |d output / dz|, and the position (x - x_left)/w, in [0, 1] exactly where the point is in
+        the interval; same shape.
+    """
+    w = cell.x_right - cell.x_left
+    t = solve(clipped, cell) if inverse else (clipped - cell.x_left) / w
+    t = jnp.where((t < 0.0) | (z < clipped), 0.0, jnp.where((t > 1.0) | (z > clipped), 1.0, t))
+    y, log = evaluate(t, cell)
+    slope = jnp.exp(log)
+    beyond = (z - clipped) / slope if inverse else z - clipped
+    out = cell.x_left + t * w + beyond if inverse else y + slope * beyond
+    log = jnp.where(jnp.isnan(z), z, log)
+    return out, -log if inverse else log, t + beyond / w
+
+
+def map_differentials(position: jax.Array, cell: Cell, *, inverse: bool) -> tuple[Differential, Differential]:
+    """Partial derivatives of the output of `locate` and of its log in `z` and in the corners.
+
+    Args:
+        position: as `locate` returns it, any shape.
+        cell: corners, same shape.
+        inverse: direction.
+
+    Returns:
+        Differential of the output and of the log, all of the same shape.
 
     Numerics: with dy = m dx + r the inverse has dx = (dy - r)/m, so no derivative passes through the root.
     """
-    inside = clipped == z
-    t = solve(clipped, cell) if inverse else (clipped - cell.x_left) / (cell.x_right - cell.x_left)
-    t = jnp.where((t < 0.0) | (z < clipped), 0.0, jnp.where((t > 1.0) | (z > clipped), 1.0, t))
-    y, log = evaluate(t, cell)
+    low, high = position < 0.0, position > 1.0
+    t = jnp.where(low, 0.0, jnp.where(high, 1.0, position))
     of_value, of_log = differentials(t, cell)
-    beyond = (z - clipped) / of_value.x if inverse else z - clipped
-    out = cell.x_left + t * (cell.x_right - cell.x_left) + beyond if inverse else y + of_value.x * beyond
+    beyond = (position - t) * (cell.x_right - cell.x_left)
     of_value = of_value._replace(
-        slope_left=of_value.slope_left + jnp.minimum(beyond, 0.0),
-        slope_right=of_value.slope_right + jnp.maximum(beyond, 0.0),
+        slope_left=of_value.slope_left + jnp.where(low, beyond, 0.0),
+        slope_right=of_value.slope_right + jnp.where(high, beyond, 0.0),
     )
-    of_log = Differential(*(jnp.where(inside, d, 0.0) for d in of_log[:5]), *of_log[5:])
-    log = jnp.where(jnp.isnan(z), z, log)
+    of_log = Differential(*(jnp.where(low | high, 0.0, d) for d in of_log[:5]), *of_log[5:])
     if not inverse:
-        return out, log, of_value, of_log
+        return of_value, of_log
     per_slope = 1.0 / of_value.x
     of_point = Differential(per_slope, *(-d * per_slope for d in of_value[1:]))
     rest = (-(of_log.x * point + log_d) for point, log_d in zip(of_point[1:], of_log[1:], strict=True))
-    return out, -log, of_point, Differential(-of_log.x * per_slope, *rest)
+    return of_point, Differential(-of_log.x * per_slope, *rest)

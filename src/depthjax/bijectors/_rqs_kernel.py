@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from depthjax.bijectors._rqs_cell import Cell, cell_map
+from depthjax.bijectors._rqs_cell import Cell, locate, map_differentials
 from depthjax.bijectors._rqs_knots import slope_from_raw, slope_offset
 
 
@@ -28,29 +28,51 @@ class SplineSpec(NamedTuple):
         return 3 * self.num_bins + {"identity": -1, "linear": 1, "circular": 0}[self.boundary]
 
 
-def _exps(raw, spec):
-    """Exponentials of the width and height parameters, (2, K, n), and their totals, (2, n)."""
-    k = spec.num_bins
-    u = raw[: 2 * k].reshape(2, k, -1)
-    largest = functools.reduce(jnp.maximum, [u[:, j] for j in range(k)])
+class _Residual(NamedTuple):
+    """What the tangent map needs: bin widths and heights as fractions (2, K, *), and arrays (*) that fix the cell."""
+
+    fractions: jax.Array
+    index: jax.Array
+    position: jax.Array
+    raw_left: jax.Array
+    raw_right: jax.Array
+
+
+def _rows(raw):
+    """Parameters (*, P) as rows (P, *), by a product with the identity.
+
+    A transpose would be fused into every reader of a row, which then reads with a stride; a product is done once, and
+    under vmap puts the mapped axis behind the rows too, so that each loop below runs over the batch.
+    """
+    identity = jnp.eye(raw.shape[-1], dtype=raw.dtype)
+    contract = (((1,), (raw.ndim - 1,)), ((), ()))
+    return jax.lax.dot_general(identity, raw, contract, precision=jax.lax.Precision.HIGHEST)
+
+
+def _sum(rows):
+    return functools.reduce(jnp.add, rows)
+
+
+def _fractions(u):
+    """Softmax of the rows (2, K, *) over K."""
+    largest = functools.reduce(jnp.maximum, [u[:, k] for k in range(u.shape[1])])
     exps = jnp.exp(u - jax.lax.stop_gradient(largest)[:, None])
-    return exps, functools.reduce(jnp.add, [exps[:, j] for j in range(k)])
+    return exps / _sum([exps[:, k] for k in range(u.shape[1])])[:, None]
 
 
-def _knot(partial_sum, index, total, spec):
-    """Knot number `index` from the sum of the exponentials to its left, the end knots pinned."""
+def _knot(left_sum, index, spec):
+    """Knot number `index` from the sum of the fractions to its left, the end knots pinned."""
     low, high = spec.interval
-    free = (high - low) * (1.0 - spec.num_bins * spec.min_bin)
-    inner = low + ((high - low) * spec.min_bin * index + (free / total) * partial_sum)
+    inner = low + (high - low) * (spec.min_bin * index + (1.0 - spec.num_bins * spec.min_bin) * left_sum)
     return jnp.where(jnp.asarray(index == spec.num_bins), high, inner)
 
 
-def _bin(z, exps, total, spec):
-    """Number of the bin that holds z, as a float (n,); running sums and comparisons vectorise, a search does not."""
-    count, partial_sum = jnp.zeros_like(z), jnp.zeros_like(z)
+def _bin(z, fractions, spec):
+    """Number of the bin that holds z, as a float (*); running sums and comparisons vectorise, a search does not."""
+    count, left_sum = jnp.zeros_like(z), jnp.zeros_like(z)
     for k in range(1, spec.num_bins):
-        partial_sum = partial_sum + exps[k - 1]
-        count = count + (z >= _knot(partial_sum, float(k), total, spec)).astype(z.dtype)
+        left_sum = left_sum + fractions[k - 1]
+        count = count + (z >= _knot(left_sum, float(k), spec)).astype(z.dtype)
     return count
 
 
@@ -62,134 +84,73 @@ def _slope_numbers(index, spec):
     return index, jnp.where(right == spec.num_bins, 0.0, right) if spec.boundary == "circular" else right
 
 
-def _masked_sum(rows, keep):
-    return functools.reduce(jnp.add, [jnp.where(keep(k), row, 0.0) for k, row in enumerate(rows)])
+def _pick(rows, number):
+    return _sum([jnp.where(number == j, rows[j], 0.0) for j in range(rows.shape[0])])
 
 
-def _select(index, exps, total, raw, spec):
-    """The cell of bin `index`, and the raw parameters of its two slopes."""
-    k = spec.num_bins
-    x_left, y_left = (_masked_sum([e[j] for j in range(k)], lambda j: j < index) for e in exps)
-    x_right, y_right = (_masked_sum([e[j] for j in range(k)], lambda j: j <= index) for e in exps)
-    rows = [raw[j] for j in range(2 * k, spec.num_params)]
-    slopes = [_masked_sum(rows, lambda j, number=number: number == j) for number in _slope_numbers(index, spec)]
-    cell = Cell(
-        _knot(x_left, index, total[0], spec),
-        _knot(x_right, index + 1.0, total[0], spec),
-        _knot(y_left, index, total[1], spec),
-        _knot(y_right, index + 1.0, total[1], spec),
-        *(slope_from_raw(slope, spec.min_slope) for slope in slopes),
-    )
-    return cell, ((x_left, x_right), (y_left, y_right)), slopes
+def _below(rows, number):
+    return _sum([jnp.where(number > j, rows[j], 0.0) for j in range(rows.shape[0])])
 
 
-class _Residual(NamedTuple):
-    """What the tangent map needs: bin number (*), exponentials 2 x (*, K), and arrays (*) for its linear coefficients.
-
-    `value` and `log_slope` hold the coefficients of (input, (left, right, all) x (x sums, y sums), left and right slope).
-    """
-
-    index: jax.Array
-    exps: tuple[jax.Array, jax.Array]
-    totals: tuple[jax.Array, jax.Array]
-    slope_rates: tuple[jax.Array, jax.Array]
-    value: tuple[jax.Array, ...]
-    log_slope: tuple[jax.Array, ...]
-
-
-def _coefficients(differential, sums, total, spec):
-    """Turn a `Differential` in the corners into coefficients of normalised sums of exponential times tangent."""
-    d = differential
-    unit = (spec.interval[1] - spec.interval[0]) * (1.0 - spec.num_bins * spec.min_bin)
-    knots = []
-    for axis, (left, right) in enumerate(((d.x_left, d.x_right), (d.y_left, d.y_right))):
-        common = (left * sums[axis][0] + right * sums[axis][1]) / total[axis]
-        knots += [left * unit, right * unit, -unit * common]
-    return d.x, *knots, d.slope_left, d.slope_right
-
-
-def _evaluate_flat(z, raw, spec, inverse):
-    """Spline and residual for points (n,) and parameters (P, n): bins first, so that every loop runs over points."""
-    low, high = spec.interval
-    exps, total = _exps(raw, spec)
-    clipped = jnp.where((z >= low) & (z <= high), z, jax.lax.stop_gradient(jnp.where(z > high, high, low)))
-    axis = 1 if inverse else 0
-    index = _bin(clipped, exps[axis], total[axis], spec)
-    cell, sums, slopes = _select(index, exps, total, raw, spec)
-    out, log, of_value, of_log = cell_map(z, clipped, cell, inverse=inverse)
-    if spec.boundary == "identity":
-        # Zero times the result carries a NaN among the parameters into the tails.
-        out, log = (jnp.where(clipped == z, a, jnp.where(z == z, b + 0.0 * log, z)) for a, b in ((out, z), (log, 0.0)))
-    offset = slope_offset(spec.min_slope)
-    rates = tuple(1.0 + jnp.exp(-(slope + offset)) for slope in slopes)
-    linear = (_coefficients(d, sums, total, spec) for d in (of_value, of_log))
-    return out, log, _Residual(index, (exps[0], exps[1]), (total[0], total[1]), rates, *linear)
+def _cell(residual, spec):
+    """The cell of bin `index`, and the sums of fractions left of it and up to its right end, by axis."""
+    index, corners, sums = residual.index, [], []
+    for rows in residual.fractions:
+        left = _below(rows, index)
+        right = left + _pick(rows, index)
+        corners += [_knot(left, index, spec), _knot(right, index + 1.0, spec)]
+        sums.append((left, right))
+    slopes = (slope_from_raw(raw, spec.min_slope) for raw in (residual.raw_left, residual.raw_right))
+    return Cell(*corners, *slopes), sums
 
 
 def _evaluate(z, raw, spec, inverse):
-    """`_evaluate_flat` for points (*) and parameters (*, P)."""
-    shape = z.shape
-    out = _evaluate_flat(z.reshape(-1), raw.reshape(-1, spec.num_params).T, spec, inverse)
-    return jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0).reshape(shape + a.shape[:-1]), out)
-
-
-@functools.lru_cache(maxsize=64)
-def _batched(spec, inverse):
-    """`_evaluate` that takes mapped axes as leading axes, so that under vmap the batch is still the innermost loop."""
-
-    @jax.custom_batching.custom_vmap
-    def mapped(z, raw):
-        return _evaluate(z, raw, spec, inverse)
-
-    @mapped.def_vmap
-    def _(axis_size, in_batched, z, raw):
-        z, raw = (
-            a if is_batched else jnp.broadcast_to(a[None], (axis_size, *a.shape))
-            for a, is_batched in zip((z, raw), in_batched, strict=True)
-        )
-        out = mapped(z, raw)
-        return out, jax.tree.map(lambda _: True, out)
-
-    @jax.custom_jvp
-    def call(z, raw):
-        return mapped(z, raw)
-
-    @call.defjvp
-    def _(primals, tangents):
-        return jax.jvp(functools.partial(_evaluate, spec=spec, inverse=inverse), primals, tangents)
-
-    return call
-
-
-def _tangent(residual, dz, draw, spec):
-    """Linear map from the tangents of input (*) and parameters (*, P) to those of value and log-slope (*).
-
-    Written for its transpose: splits become one concatenation, and the divisions, which XLA evaluates once per point
-    rather than once per parameter, come first.
-    """
+    """Spline and residual for points (*) and parameters (*, P)."""
+    low, high = spec.interval
     k = spec.num_bins
-    *knots, slopes = jax.lax.split(draw, (k, k, spec.num_params - 2 * k), axis=draw.ndim - 1)
-    numbers = [jax.lax.broadcasted_iota(draw.dtype, a.shape, a.ndim - 1) for a in (knots[0], slopes)]
-    index = residual.index[..., None]
-    tangents = [dz]
-    for exps, tangent, total in zip(residual.exps, knots, residual.totals, strict=True):
-        weighted = exps * tangent
-        for part in (jnp.where(numbers[0] < index, weighted, 0.0), jnp.where(numbers[0] <= index, weighted, 0.0), weighted):
-            tangents.append(jnp.sum(part, -1) / total)
-    for number, rate in zip(_slope_numbers(index, spec), residual.slope_rates, strict=True):
-        tangents.append(jnp.sum(jnp.where(numbers[1] == number, slopes, 0.0), -1) / rate)
-    return tuple(sum(c * t for c, t in zip(cs, tangents, strict=True)) for cs in (residual.value, residual.log_slope))
+    rows = _rows(raw)
+    fractions = _fractions(rows[: 2 * k].reshape(2, k, *rows.shape[1:]))
+    clipped = jnp.where((z >= low) & (z <= high), z, jax.lax.stop_gradient(jnp.where(z > high, high, low)))
+    index = jax.lax.stop_gradient(_bin(clipped, fractions[1 if inverse else 0], spec))
+    slopes = rows[2 * k :] if spec.num_params > 2 * k else jnp.zeros((1, *z.shape), z.dtype)
+    residual = _Residual(fractions, index, z, *(_pick(slopes, number) for number in _slope_numbers(index, spec)))
+    out, log, position = locate(z, clipped, _cell(residual, spec)[0], inverse=inverse)
+    if spec.boundary == "identity":
+        # Zero times the result carries a NaN among the parameters into the tails.
+        out, log = (jnp.where(clipped == z, a, jnp.where(z == z, b + 0.0 * log, z)) for a, b in ((out, z), (log, 0.0)))
+    return out, log, residual._replace(position=position)
+
+
+def _tangent(residual, dz, draw, spec, inverse):
+    """Linear map from the tangents of input (*) and parameters (*, P) to those of value and log-slope (*)."""
+    k = spec.num_bins
+    unit = (spec.interval[1] - spec.interval[0]) * (1.0 - k * spec.min_bin)
+    rows = _rows(draw)
+    cell, sums = _cell(residual, spec)
+    moves = [dz]
+    for axis, (left, right) in enumerate(sums):
+        weighted = residual.fractions[axis] * rows[axis * k : (axis + 1) * k]
+        below, every = _below(weighted, residual.index), _sum(weighted)
+        moves += [unit * (below - left * every), unit * (below + _pick(weighted, residual.index) - right * every)]
+    offset = slope_offset(spec.min_slope)
+    raws = (residual.raw_left, residual.raw_right)
+    for number, raw in zip(_slope_numbers(residual.index, spec), raws, strict=True):
+        moves.append(jax.nn.sigmoid(raw + offset) * _pick(rows[2 * k :], number))
+    differentials = map_differentials(residual.position, cell, inverse=inverse)
+    return tuple(sum(c * move for c, move in zip(cs, moves, strict=True)) for cs in differentials)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def _spline(z, raw, spec, inverse):
-    return _batched(spec, inverse)(z, raw)[:2]
+    return _evaluate(z, raw, spec, inverse)[:2]
 
 
 @_spline.defjvp
 def _(spec, inverse, primals, tangents):
-    out, log, residual = _batched(spec, inverse)(*primals)
-    return (out, log), _tangent(residual, *tangents, spec)
+    out, log, residual = _evaluate(*primals, spec, inverse)
+    # The checkpoint keeps the residual, not the coefficients of the linear map, for the reverse pass.
+    tangent = jax.checkpoint(functools.partial(_tangent, spec=spec, inverse=inverse), prevent_cse=False)
+    return (out, log), tangent(residual, *tangents)
 
 
 def rqs_forward(x: jax.Array, raw: jax.Array, spec: SplineSpec) -> tuple[jax.Array, jax.Array]:

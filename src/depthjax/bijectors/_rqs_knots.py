@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthjax.bijectors._rqs_cell import Cell, cell_map
+from depthjax.bijectors._rqs_cell import Cell, locate, map_differentials
 
 
 def slope_offset(min_slope: float) -> float:
@@ -67,14 +67,15 @@ def knots_from_raw(
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _in_cell(z, clipped, cell, inverse):
-    return cell_map(z, clipped, cell, inverse=inverse)[:2]
+    return locate(z, clipped, cell, inverse=inverse)[:2]
 
 
 @_in_cell.defjvp
 def _(inverse, primals, tangents):
-    out, log, *rows = cell_map(*primals, inverse=inverse)
+    *out, position = locate(*primals, inverse=inverse)
+    rows = map_differentials(position, primals[2], inverse=inverse)
     moves = (tangents[0], *tangents[2])
-    return (out, log), tuple(sum(c * t for c, t in zip(row, moves, strict=True)) for row in rows)
+    return tuple(out), tuple(sum(c * t for c, t in zip(row, moves, strict=True)) for row in rows)
 
 
 def rqs_from_knots(

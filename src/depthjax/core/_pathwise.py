@@ -12,7 +12,6 @@ def forbid_pathwise(draw: Callable[[Any, jax.Array], Any], record: Any, key: jax
 
     The reparameterisation gradient of such a draw does not exist; a silent zero would be a wrong gradient.
     """
-
     name = type(record).__name__
 
     @jax.custom_jvp

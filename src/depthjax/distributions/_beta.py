@@ -13,7 +13,6 @@ from depthjax.numerics import (
     betaincinv,
     clip_open,
     deviance,
-    log_add,
     log_beta,
     log_betainc,
     stirling_error,
@@ -70,11 +69,11 @@ class Beta(Elementwise, ExponentialFamily):
         key1, key0 = jax.random.split(key)
         log1 = sample_log_gamma(key1, self.concentration1, shape)
         log0 = sample_log_gamma(key0, self.concentration0, shape)
-        total = log_add(log1, log0)
-        # The larger part is read off the smaller one, which keeps the digits of both.
+        # Both parts come from one difference, so they add up to one however large the logarithms are.
         tail = jnp.where(log1 > log0, log0 - log1, log1 - log0)
-        near_one = -jnp.log1p(jnp.exp(tail))
-        return jnp.where(log1 > log0, near_one, log1 - total), jnp.where(log1 > log0, log0 - total, near_one)
+        larger = -jnp.log1p(jnp.exp(tail))
+        smaller = tail + larger
+        return jnp.where(log1 > log0, larger, smaller), jnp.where(log1 > log0, smaller, larger)
 
     def log_prob_from_log(self, log_x: ArrayLike, log_1mx: ArrayLike) -> jax.Array:
         """Log density of x with respect to dx from `sample_logs`; finite where x rounds to 0 or 1.

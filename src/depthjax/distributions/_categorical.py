@@ -100,7 +100,7 @@ class Categorical(Elementwise, ExponentialFamily):
 
     def sufficient_statistics(self, x):
         """T(x) = {one_hot: indicator of x}, (K,)."""
-        return {"one_hot": jax.nn.one_hot(x, self.logits.shape[-1], dtype=self.logits.dtype)}
+        return {"one_hot": jax.nn.one_hot(x.astype(jnp.int32), self.logits.shape[-1], dtype=self.logits.dtype)}
 
     def log_base_measure(self, x):
         """Log h = 0."""

@@ -17,7 +17,6 @@ from depthjax.numerics import (
     log_gammainc,
     log_gammaincc,
     stirling_error,
-    xlogy,
 )
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -159,8 +158,11 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     underflow = (y < jnp.finfo(y.dtype).tiny) & (inner > 0)
     saddle = (a > 1.0) & ~underflow
     low = jnp.where(saddle, 1.0, a)
-    log_scale = jnp.log(rate) * jnp.where(underflow, low, 1.0)
-    direct = xlogy(low - 1.0, jnp.where(underflow, inner, y)) - y - jax.lax.lgamma(low) + log_scale
+    zero = inner == 0
+    point = jnp.where(zero, 1.0, inner)
+    log_ratio = jnp.where(underflow, jnp.log(low) - jnp.log(point), jnp.log(low / jnp.where(underflow, low, point)))
+    log_y = jnp.where(underflow | zero, jnp.log(rate) + jnp.log(point), jnp.log(jnp.where(underflow | zero, 1.0, y)))
+    direct = jnp.where(zero, jnp.log(rate), log_ratio + low * log_y - jax.lax.lgamma(low + 1.0)) - y
     high = jnp.where(saddle, a, _PLACEHOLDER)
     peak = 0.5 * jnp.log(high) - _HALF_LOG_2PI - stirling_error(high) - jnp.log(jnp.where(saddle, inner, 1.0))
     around = peak - deviance(high, jnp.where(saddle, y, _PLACEHOLDER))

@@ -11,7 +11,6 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-
 P = ParamSpec("P")
 
 
@@ -84,9 +83,7 @@ def forward_mode(fn: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
     def partial_along(index):
         def partial(*args):
-            tangents = tuple(
-                jnp.ones_like(arg) if i == index else jnp.zeros_like(arg) for i, arg in enumerate(args)
-            )
+            tangents = tuple(jnp.ones_like(arg) if i == index else jnp.zeros_like(arg) for i, arg in enumerate(args))
             return jax.jvp(fn, args, tangents)[1]
 
         return lambda *args: forward_mode(partial)(*args)

@@ -57,7 +57,7 @@ def _iterate(fn, x0, args, tol, max_steps):
         scale = jax.tree.map(lambda leaf: jnp.maximum(jnp.max(jnp.abs(leaf), initial=0.0), 1.0), new)
         return new, step, tree_close(step, scale, tol), count + 1
 
-    start = (x0, jax.tree.map(jnp.zeros_like, x0), jnp.asarray(False), jnp.asarray(0, jnp.int32))
+    start = (x0, jax.tree.map(jnp.zeros_like, x0), jnp.zeros((), bool), jnp.asarray(0, jnp.int32))
     x, step, converged, count = lax.while_loop(cond, body, start)
     residual = jnp.stack([jnp.max(jnp.abs(leaf), initial=0.0) for leaf in jax.tree.leaves(step)]).max()
     return RootResult(tree_fill(converged, x), residual, converged, count)

@@ -91,5 +91,5 @@ def _neumann(matvec, target, *, max_steps):
         new = jax.tree.map(jnp.add, vector, update)
         return new, tree_close(update, new, tol), step + 1
 
-    vector, done, _ = lax.while_loop(cond, body, (target, jnp.asarray(False), jnp.asarray(0, jnp.int32)))
+    vector, done, _ = lax.while_loop(cond, body, (target, jnp.zeros((), bool), jnp.asarray(0, jnp.int32)))
     return tree_fill(done, vector)

@@ -142,9 +142,7 @@ def _inverse_slope(argument):
     return slope
 
 
-@with_partials(
-    _inverse_slope(0), _inverse_slope(1), lambda a, b, p: jnp.exp(-_log_density(a, b, _inverse(a, b, p)))
-)
+@with_partials(_inverse_slope(0), _inverse_slope(1), lambda a, b, p: jnp.exp(-_log_density(a, b, _inverse(a, b, p))))
 def _inverse(a, b, p):
     tiny, eps = jnp.finfo(p.dtype).tiny, jnp.finfo(p.dtype).eps
     log_p, log_q, use_p = jnp.log(p), jnp.log1p(-p), p < 0.5

@@ -128,7 +128,10 @@ def _log_scaled_mass(a, b):
     tail = ~narrow & (a >= 0.0)
     half = 0.5 * jnp.where(narrow, width, 1.0)
     middle = jnp.where(narrow, centre, 0.0)
-    total = sum(w * jnp.exp(-half * z * (middle + 0.5 * half * z)) for z, w in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True))
+    total = sum(
+        w * jnp.exp(-half * z * (middle + 0.5 * half * z))
+        for z, w in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True)
+    )
     near = -0.5 * half * (jnp.where(narrow, a, 0.0) + middle) + jnp.log(half * total)
     start, end, drop = jnp.where(tail, a, 0.0), jnp.where(tail, b, 3.0), jnp.where(tail, exponent, 4.5)
     far = jnp.log(_mills(start) - jnp.exp(-drop) * _mills(end))

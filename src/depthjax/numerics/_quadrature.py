@@ -85,9 +85,7 @@ def clenshaw_curtis_rule(num_points: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sin(np.pi * (np.arange(num_points) - 0.5 * last) / last), weights
 
 
-def integrate(
-    fn: Callable[[jax.Array], jax.Array], a: ArrayLike, b: ArrayLike, *, num_points: int = 64
-) -> jax.Array:
+def integrate(fn: Callable[[jax.Array], jax.Array], a: ArrayLike, b: ArrayLike, *, num_points: int = 64) -> jax.Array:
     """Integrate `fn` from `a` to `b` by one Gauss-Legendre rule.
 
     Args:
