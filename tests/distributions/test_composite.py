@@ -127,9 +127,9 @@ def test_mixture_density_moments_and_quantile():
         np.testing.assert_allclose(float(dist.variance()), variance, rtol=1e-5)
         there_and_back = jax.jit(lambda d, x: (d.quantile(d.cdf(x)), d.quantile_from_log_survival(d.log_survival(x))))
         from_cdf, from_survival = there_and_back(dist, x)
-        # In the upper tail a cdf near one does not determine x.
+        # A probability near one does not determine x: each way is exact in its own tail.
         np.testing.assert_allclose(np.asarray(from_cdf)[:4], x[:4], atol=2e-5)
-        np.testing.assert_allclose(np.asarray(from_survival), x, atol=2e-5)
+        np.testing.assert_allclose(np.asarray(from_survival)[1:], x[1:], atol=2e-5)
         np.testing.assert_allclose(np.exp(np.asarray(dist.posterior_logits(x))).sum(-1), 1, rtol=1e-5)
 
 

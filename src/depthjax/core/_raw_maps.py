@@ -136,7 +136,7 @@ def lower_cholesky_from_raw(raw):
     """Inverse of `lower_cholesky_to_raw`."""
     n = (math.isqrt(8 * raw.shape[-1] + 1) - 1) // 2
     rows, cols = np.tril_indices(n)
-    flat = jnp.where(_match(rows == cols, raw), jax.nn.softplus(raw), raw)
+    flat = jnp.where(_match(rows == cols, raw), inside(jax.nn.softplus(raw), 0.0, math.inf), raw)
     return jnp.zeros((*raw.shape[:-1], n, n), raw.dtype).at[..., rows, cols].set(flat)
 
 

@@ -90,7 +90,23 @@ def is_record(value: Any) -> bool:
 
 def param_shapes(value: Any) -> dict[str, tuple[int, ...]]:
     """Shapes of a record's array fields as they were when it was constructed, by field name."""
-    return dict(value._shapes)
+    return {name: shape for name, shape in value._shapes if not isinstance(shape, _Nested)}
+
+
+class _Nested(tuple):
+    """Shapes of the leaves of a field that is a pytree of arrays, such as the weights of a network."""
+
+    __slots__ = ()
+
+
+def leaf_shapes(value: Any) -> tuple | None:
+    """The shape of an array, the `_Nested` shapes of a pytree of arrays, None for a tree that holds records."""
+    if isinstance(value, jax.Array):
+        return jnp.shape(value)
+    leaves = jax.tree.leaves(value, is_leaf=is_record)
+    if not leaves or not all(isinstance(leaf, jax.Array) for leaf in leaves):
+        return None
+    return _Nested(jnp.shape(leaf) for leaf in leaves)
 
 
 def _make_init(fields, *, is_variadic):
@@ -122,7 +138,7 @@ def _make_init(fields, *, is_variadic):
         missing = [name for name in required if name not in values]
         if missing:
             raise TypeError(f"{cls.__name__}: missing argument {missing[0]!r}")
-        shapes = tuple((n, jnp.shape(values[n])) for n in arrays if isinstance(values[n], jax.Array))
+        shapes = tuple((n, shape) for n in arrays if (shape := leaf_shapes(values[n])) is not None)
         self.__dict__.update(values, _shapes=shapes)
 
     return __init__

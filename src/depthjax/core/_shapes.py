@@ -1,13 +1,14 @@
 """The one shape check and the one place where batch axes are added."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core._record import is_record, param_shapes
+from depthjax.core._record import is_record, leaf_shapes, param_shapes
 
 Shape = tuple[int, ...]
 
@@ -22,18 +23,29 @@ def check_unstacked(owner: Any, method: str) -> None:
     Raises:
         ValueError: naming class, field, shapes, and the way to map over the stack.
     """
+    for field, got, expected in _moved_shapes(owner):
+        name = type(owner).__name__
+        remedy = "sample_each(key, stacked)" if method.startswith("sample") else "log_prob_each(stacked, xs)"
+        raise ValueError(
+            f"{name}.{method}: field {field!r} has shape {got}, expected {expected}. "
+            f"This is a stack of records, and a record is one random variable or one map. Map over it: "
+            f"jax.vmap(lambda d, x: d.{method}(x))(stacked, xs), or depthjax.{remedy} for distributions."
+        )
+
+
+def _moved_shapes(owner: Any) -> Iterator[tuple[str, Any, Any]]:
+    """(field, got, expected) of fields, own or of conditioners within, whose shape is not that of construction."""
     if not is_record(owner):
         return
-    for field, expected in param_shapes(owner).items():
-        got = jnp.shape(getattr(owner, field))
+    for field, expected in owner._shapes:
+        got = leaf_shapes(getattr(owner, field))
         if got != expected:
-            name = type(owner).__name__
-            remedy = "sample_each(key, stacked)" if method.startswith("sample") else "log_prob_each(stacked, xs)"
-            raise ValueError(
-                f"{name}.{method}: field {field!r} has shape {got}, expected {expected}. "
-                f"This is a stack of records, and a record is one random variable or one map. Map over it: "
-                f"jax.vmap(lambda d, x: d.{method}(x))(stacked, xs), or depthjax.{remedy} for distributions."
-            )
+            pairs = [(got, expected)] if field in param_shapes(owner) else zip(got or (), expected, strict=False)
+            yield field, *next(((g, e) for g, e in pairs if g != e), (got, expected))
+    for field in dataclasses.fields(owner):
+        value = getattr(owner, field.name, None)
+        if is_record(value) and not hasattr(value, "event_shape"):
+            yield from ((f"{field.name}.{inner}", got, expected) for inner, got, expected in _moved_shapes(value))
 
 
 def event_argument(owner: Any, method: str, name: str, value: ArrayLike, event_shape: Shape) -> jax.Array:

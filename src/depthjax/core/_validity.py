@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from depthjax.core._record import is_record
 from depthjax.core.constraints import Constraint
 
 
@@ -16,14 +17,26 @@ def constraint_of(record: Any, field: dataclasses.Field) -> Constraint | None:
 
 
 def valid(record: Any) -> jax.Array | None:
-    """() bool, whether all parameters satisfy their constraints; None if nothing is declared."""
+    """() bool, whether the parameters of a record and of the distributions within satisfy their constraints.
+
+    None if nothing is declared.
+    """
     ok = None
-    for field in dataclasses.fields(record) if dataclasses.is_dataclass(record) else ():
-        constraint = constraint_of(record, field)
-        if constraint is not None:
-            check = constraint.check(getattr(record, field.name))
-            ok = check if ok is None else ok & check
+    for check in _checks(record):
+        ok = check if ok is None else ok & check
     return ok
+
+
+def _checks(record):
+    for field in dataclasses.fields(record) if is_record(record) else ():
+        if field.metadata.get("static"):
+            continue
+        value, constraint = getattr(record, field.name), constraint_of(record, field)
+        if constraint is not None:
+            yield constraint.check(value)
+        for part in jax.tree.leaves(value, is_leaf=is_record):
+            if is_record(part) and hasattr(part, "_log_prob"):
+                yield from _checks(part)
 
 
 def where_valid(ok: jax.Array | None, value: jax.Array) -> jax.Array:

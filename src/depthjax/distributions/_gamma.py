@@ -21,6 +21,7 @@ from depthjax.numerics import (
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _PLACEHOLDER = 2.0
+_FAR = 1e-6
 
 
 @record
@@ -160,7 +161,8 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     low = jnp.where(saddle, 1.0, a)
     zero = inner == 0
     point = jnp.where(zero, 1.0, inner)
-    log_ratio = jnp.where(underflow, jnp.log(low) - jnp.log(point), jnp.log(low / jnp.where(underflow, low, point)))
+    far = underflow | (point < _FAR)
+    log_ratio = jnp.where(far, jnp.log(low) - jnp.log(point), jnp.log(low / jnp.where(far, low, point)))
     log_y = jnp.where(underflow | zero, jnp.log(rate) + jnp.log(point), jnp.log(jnp.where(underflow | zero, 1.0, y)))
     direct = jnp.where(zero, jnp.log(rate), log_ratio + low * log_y - jax.lax.lgamma(low + 1.0)) - y
     high = jnp.where(saddle, a, _PLACEHOLDER)

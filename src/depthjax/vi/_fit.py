@@ -64,7 +64,7 @@ def fit(
         optimizer: optax transformation, which minimises the negative objective.
         num_steps: number of steps.
         batches: tuple of pytrees with a leading axis num_steps, one slice of each per step; or None.
-        annealing: step -> inverse temperature b that weighs the log joint, as 0.01 + t/10000 up to 1 for targets whose
+        annealing: step (a float) -> inverse temperature b that weighs the log joint, as 0.01 + t/10000 up to 1 for targets whose
             modes are far apart; 1 throughout if None.
         first_step: number of the first step, to resume.
         estimator_state: to resume; the estimator's initial state if None.
@@ -94,7 +94,7 @@ def fit(
 
     def step(carry, inputs):
         t, batch = inputs
-        tempered = objective if annealing is None else _at_temperature(objective, annealing(t))
+        tempered = objective if annealing is None else _at_temperature(objective, annealing(t.astype(float)))
         carry, value, norm = _step(carry, jax.random.fold_in(key, t), tempered, q, estimator, optimizer, batch)
         if log_every:
             _log(t, value, log_every)
@@ -115,7 +115,7 @@ def _step(carry, key, objective, q, estimator, optimizer, batch):
         return aux.loss - scalar, aux
 
     gradient, aux = jax.grad(loss, has_aux=True)(raw)
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     with jax.numpy_dtype_promotion("standard"):  # optax mixes Python floats with its integer step counts
         updates, moved_optimizer = optimizer.update(gradient, optimizer_state, raw)
         moved = (optax.apply_updates(raw, updates), moved_optimizer, aux.state)
