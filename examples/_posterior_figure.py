@@ -77,7 +77,7 @@ def _draw_divergence(axis, rows, depths):
 
 
 def _draw_bounds(axis, rows):
-    for i, (name, elbo, bound, khat, *_) in enumerate(rows):
+    for i, (_, elbo, bound, khat, *_) in enumerate(rows):
         axis.plot([elbo, bound], [i, i], "-", color=ACCENTS[i], lw=3, alpha=0.4)
         axis.plot(elbo, i, "o", color=ACCENTS[i])
         axis.plot(bound, i, "D", color=ACCENTS[i])

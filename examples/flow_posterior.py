@@ -148,7 +148,13 @@ def fit_guide(key, log_joint, guide, rate, num_steps):
     @jax.jit
     def run(key, guide):
         return vi.fit(
-            key, objective, guide, guide, estimator=vi.pathwise(num_samples=16), optimizer=optimizer, num_steps=num_steps
+            key,
+            objective,
+            guide,
+            guide,
+            estimator=vi.pathwise(num_samples=16),
+            optimizer=optimizer,
+            num_steps=num_steps,
         ).params
 
     return run(key, guide)

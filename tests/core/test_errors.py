@@ -112,3 +112,27 @@ def test_missing_capability_is_an_attribute_error():
         Normal(0.0, 1.0).covariance()
     assert not hasattr(Normal(0.0, 1.0), "enumerate_support")
     assert not hasattr(Normal, "covariance")
+
+
+def test_missing_argument_is_named_before_shapes_are_looked_at():
+    from depthjax import distributions
+
+    for cls in (distributions.MultivariateNormal, distributions.MultivariateNormalDiag, distributions.Normal):
+        with pytest.raises(TypeError, match=r"missing argument 'scale"):
+            cls(jnp.zeros(2))
+
+
+def test_lists_are_events():
+    from depthjax import distributions
+
+    normal = distributions.Normal([0.0, 0.0], 1.0)
+    np.testing.assert_array_equal(normal.log_prob([1.0, 2.0]), normal.log_prob(jnp.asarray([1.0, 2.0])))
+
+
+def test_interval_with_array_ends_may_enter_any_interval():
+    from depthjax import bijectors, distributions
+
+    logit = distributions.Transformed(distributions.Uniform(0.0, 1.0), bijectors.Logit())
+    np.testing.assert_allclose(logit.log_prob(0.0), np.log(0.25), rtol=1e-6)
+    with pytest.raises(ValueError, match="positive"):
+        distributions.Transformed(distributions.Normal(0.0, 1.0), bijectors.Log())

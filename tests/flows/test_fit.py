@@ -103,8 +103,8 @@ def test_truncated_and_foreign_checkpoints_are_refused_and_left_alone(tmp_path):
             eval_every=50,
             checkpoint=path,
         )
+    narrow = distributions.MultivariateNormalDiag(jnp.zeros(2), jnp.ones(2))
     with pytest.raises(ValueError, match=r"where .*scale.* is expected"):
-        narrow = distributions.MultivariateNormalDiag(jnp.zeros(2), jnp.ones(2))
         flows.fit_maximum_likelihood(
             jax.random.key(1), narrow, data(), num_steps=100, optimizer=OPTIMIZER, batch_size=64, checkpoint=path
         )

@@ -25,7 +25,9 @@ def _network(case, dtype, scale=1.0):
         degrees = [d - 1 if dim > 1 else np.zeros_like(d) for d in made_degrees(dim + 1, widths)[1]]
     sizes = (dim + context_dim, *widths, dim * k)
     rng = np.random.default_rng(3)
-    weights = tuple(jnp.asarray(scale * rng.normal(size=(o, i)) / np.sqrt(i), dtype) for i, o in zip(sizes, sizes[1:], strict=False))
+    weights = tuple(
+        jnp.asarray(scale * rng.normal(size=(o, i)) / np.sqrt(i), dtype) for i, o in zip(sizes, sizes[1:], strict=False)
+    )
     biases = tuple(jnp.asarray(0.1 * rng.normal(size=o), dtype) for o in sizes[1:])
     skip = jnp.asarray(0.3 * rng.normal(size=(dim * k, dim)), dtype) if case == "wide" else None
     net = MADE(weights, biases, skip, dim, k, tuple(tuple(int(i) for i in d) for d in degrees))

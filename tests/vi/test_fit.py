@@ -31,15 +31,15 @@ def start():
 
 @jax.jit
 def run(key, guide):
-    rate = optax.cosine_decay_schedule(5e-2, 4000)
+    rate = optax.cosine_decay_schedule(5e-2, 6000)
     return vi.fit(
         key,
         vi.elbo_objective(log_joint),
         guide,
         guide,
-        estimator=vi.pathwise(num_samples=128),
+        estimator=vi.pathwise(num_samples=512),
         optimizer=optax.adam(rate),
-        num_steps=4000,
+        num_steps=6000,
     )
 
 
@@ -50,7 +50,7 @@ def test_recovers_the_posterior_of_a_conjugate_model_within_half_a_percent():
     np.testing.assert_allclose(result.params.loc, mean, rtol=0, atol=0.005 * sd.min(), equal_nan=False)
     np.testing.assert_allclose(np.sqrt(np.diag(result.params.covariance())), sd, rtol=0.005, equal_nan=False)
     assert bool(result.converged)
-    assert result.value_trace.shape == result.grad_norm_trace.shape == (4000,)
+    assert result.value_trace.shape == result.grad_norm_trace.shape == (6000,)
 
 
 def short(key, params, num_steps=20, **options):

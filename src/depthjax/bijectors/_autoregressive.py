@@ -56,7 +56,7 @@ class _Autoregressive(Bijector):
             raw = self.conditioner.generate(lambda value, r: apply(value[None], r[None])[0][0], given)[1]
         elif self.inverse_method == "jacobi":
             sweep = partial(_sweep, apply)
-            out = fixed_point(sweep, given, self.conditioner, given, tol=0.0, max_steps=self.dim + 1).value
+            out = fixed_point(sweep, given, self.conditioner, given, tol=0.0, max_steps=given.shape[0] + 1).value
             raw = self._raw(out)
         else:
             raw = self._raw(self._one_by_one(given, apply))

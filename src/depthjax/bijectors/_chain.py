@@ -10,8 +10,6 @@ import numpy as np
 from depthjax.bijectors._reversible import reversible_scan
 from depthjax.core import Bijector, constraints, derived, record, static
 
-_FULL_UNROLL = 8
-
 
 @record
 class Chain(Bijector):
@@ -40,7 +38,7 @@ class Chain(Bijector):
                     f"Chain: position {i} ({type(a).__name__}) gives shape {a.event_shape_out}, "
                     f"position {i + 1} ({type(b).__name__}) takes {b.event_shape}"
                 )
-            if not constraints.implies(a.codomain, b.domain):
+            if not constraints.compatible(a.codomain, b.domain):
                 raise ValueError(
                     f"Chain: position {i} ({type(a).__name__}) gives {a.codomain}, "
                     f"position {i + 1} ({type(b).__name__}) takes {b.domain}"
@@ -98,13 +96,13 @@ class Scan(Bijector):
         backward: how reverse-mode differentiation gets at intermediate values: "stored" keeps them, O(L) memory;
             "recompute" keeps about sqrt(L) and recomputes the rest; "reversible" keeps none and inverts the layers,
             O(1) memory, reverse mode only, exact as far as the layers' inverses are.
-        unroll: layers per loop iteration; None unrolls all up to 8 layers, and else 2.
+        unroll: layers per loop iteration; more than one costs compile time and memory, and seldom saves time.
 
     Raises:
         ValueError: layers without leaves or of different depth, unknown `backward`, shapes that change.
 
     Cost:
-        Compile time does not grow with L once L exceeds the full unrolling.
+        Compile time does not grow with L.
 
     Source:
         Recomputation: Chen et al., Training Deep Nets with Sublinear Memory Cost (2016), sec. 4. Reversible: Gomez et
@@ -113,7 +111,7 @@ class Scan(Bijector):
 
     layers: Bijector
     backward: str = static(default="stored")
-    unroll: int | None = static(default=None)
+    unroll: int = static(default=1)
     event_shape: tuple[int, ...] = derived()
 
     @classmethod
@@ -123,7 +121,7 @@ class Scan(Bijector):
             raise ValueError(f"Scan: backward is 'stored', 'recompute' or 'reversible', got {fields['backward']!r}")
         if layers.event_shape != layers.event_shape_out:
             raise ValueError(f"Scan: layers map {layers.event_shape} to {layers.event_shape_out}; shapes must be equal")
-        if not constraints.implies(layers.codomain, layers.domain):
+        if not constraints.compatible(layers.codomain, layers.domain):
             raise ValueError(f"Scan: layers map {layers.domain} to {layers.codomain}, which they do not take")
         _depth(layers)
         return {**fields, "event_shape": layers.event_shape}
@@ -161,9 +159,8 @@ class Scan(Bijector):
 
     def _run(self, step, undo, x, *, reverse):
         depth = self.num_layers
-        unroll = self.unroll or (depth if depth <= _FULL_UNROLL else 2)
         if self.backward == "reversible":
-            return reversible_scan(step, undo, self.layers, x, reverse=reverse, unroll=unroll)
+            return reversible_scan(step, undo, self.layers, x, reverse=reverse, unroll=self.unroll)
 
         def body(carry, layer):
             value, total = carry
@@ -172,7 +169,7 @@ class Scan(Bijector):
 
         carry = (x, jnp.zeros((), x.dtype))
         if self.backward == "stored":
-            return jax.lax.scan(body, carry, self.layers, reverse=reverse, unroll=unroll)[0]
+            return jax.lax.scan(body, carry, self.layers, reverse=reverse, unroll=self.unroll)[0]
         return _scan_in_chunks(body, carry, self.layers, depth, reverse=reverse)
 
 

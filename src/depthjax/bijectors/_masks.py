@@ -22,8 +22,8 @@ def made_degrees(
         dim: number of inputs d, at least 1.
         hidden: widths of the hidden layers.
         order: "natural", "reverse", or a permutation of 1..d: the degree of each input.
-        style: "cyclic" gives unit j the degree 1 + j mod (d-1), so that all degrees are equally frequent; "random" draws
-            degrees uniformly between the least degree of the layer below and d-1.
+        style: "cyclic" gives unit j the degree 1 + j mod (d-1), so that all degrees are equally frequent; "random"
+            draws degrees uniformly between the least degree of the layer below and d-1.
         key: random key, for style "random" only.
 
     Returns:
@@ -38,7 +38,9 @@ def made_degrees(
     named = {"natural": np.arange(1, dim + 1), "reverse": np.arange(dim, 0, -1)}
     degrees = named[order] if isinstance(order, str) and order in named else np.asarray(order)
     if degrees.shape != (dim,) or not np.array_equal(np.sort(degrees), named["natural"]):
-        raise ValueError(f"made_degrees: order must be 'natural', 'reverse' or a permutation of 1..{dim}, got {order!r}")
+        raise ValueError(
+            f"made_degrees: order must be 'natural', 'reverse' or a permutation of 1..{dim}, got {order!r}"
+        )
     if style not in ("cyclic", "random") or (style == "random" and key is None):
         raise ValueError(f"made_degrees: style must be 'cyclic', or 'random' with a key, got {style!r}")
     top = max(dim - 1, 1)
@@ -70,7 +72,9 @@ def made_masks(
         Germain et al., MADE (2015), eq. 12 and 13.
     """
     layers = [np.asarray(degrees) for degrees in (in_degrees, *hidden_degrees, out_degrees)]
-    masks = [(above[:, None] >= below[None, :]).astype(int) for below, above in zip(layers[:-2], layers[1:-1], strict=True)]
+    masks = [
+        (above[:, None] >= below[None, :]).astype(int) for below, above in zip(layers[:-2], layers[1:-1], strict=True)
+    ]
     return [*masks, (layers[-1][:, None] > layers[-2][None, :]).astype(int)]
 
 

@@ -101,7 +101,7 @@ class Planar(Bijector):
 
     @property
     def inverse_kind(self):
-        """ "iterative" for tanh, "closed" for the leaky ReLU."""
+        """The leaky ReLU has a closed inverse, tanh an iterative one."""
         return "iterative" if self.activation == "tanh" else "closed"
 
     def u_hat(self) -> jax.Array:

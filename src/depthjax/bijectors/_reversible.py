@@ -46,7 +46,8 @@ def _run(step, undo, reverse, unroll, layers, x):
 
 def _forward_pass(step, undo, reverse, unroll, layers, x):
     out = _run(step, undo, reverse, unroll, layers, x)
-    return out, (layers, out[0])
+    y, log_det = out  # pyright: ignore[reportGeneralTypeIssues]
+    return (y, log_det), (layers, y)
 
 
 def _backward_pass(step, undo, reverse, unroll, residuals, cotangents):

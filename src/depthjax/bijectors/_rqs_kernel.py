@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from depthjax.bijectors._rqs_cell import Cell, locate, map_differentials
 from depthjax.bijectors._rqs_knots import slope_from_raw, slope_offset
 
-
 BOUNDARIES = ("identity", "linear", "circular")
 
 

@@ -11,7 +11,15 @@ from jax.typing import ArrayLike
 from depthjax.core._offers import offers
 from depthjax.core._pathwise import forbid_pathwise
 from depthjax.core._record import param_shapes
-from depthjax.core._shapes import Shape, as_float, as_shape, broadcast_params, check_unstacked, event_argument, over_batch
+from depthjax.core._shapes import (
+    Shape,
+    as_float,
+    as_shape,
+    broadcast_params,
+    check_unstacked,
+    event_argument,
+    over_batch,
+)
 from depthjax.core._validity import valid, where_valid
 from depthjax.core.constraints import Constraint
 

@@ -78,7 +78,7 @@ class Elementwise(Distribution):
 
     @offers("_log_cdf")
     def log_cdf(self, x: ArrayLike) -> jax.Array:
-        """Log P(X <= x) for each coordinate, (*batch, *event) -> (*batch, *event) nats; accurate where cdf underflows."""
+        """Log P(X <= x) for each coordinate, in nats, (*batch, *event) -> (*batch, *event), also where cdf underflows."""
         return self._coordinatewise("log_cdf", "x", x, self._log_cdf)
 
     @offers("_survival")

@@ -115,7 +115,7 @@ def _make_init(fields, *, is_variadic):
     known = frozenset(names)
     defaults = {f.name: f.default for f in given if f.default is not dataclasses.MISSING}
     arrays = {f.name: bool(f.metadata.get("array")) for f in given if not f.metadata.get("static")}
-    required = [f.name for f in fields if f.default is dataclasses.MISSING]
+    needed = [f.name for f in given if f.default is dataclasses.MISSING and f.name != "event_shape"]
 
     def __init__(self, *args, **kwargs):
         if "_shapes" in kwargs:
@@ -125,7 +125,9 @@ def _make_init(fields, *, is_variadic):
         if is_variadic and args:
             args = (tuple(args[0]) if len(args) == 1 and isinstance(args[0], (list, tuple)) else args,)
         if len(args) > len(names):
-            raise TypeError(f"{cls.__name__} takes at most {len(names)} arguments ({', '.join(names)}), got {len(args)}")
+            raise TypeError(
+                f"{cls.__name__} takes at most {len(names)} arguments ({', '.join(names)}), got {len(args)}"
+            )
         values = dict(zip(names, args, strict=False))
         for name, value in kwargs.items():
             if name not in known or name in values:
@@ -134,10 +136,10 @@ def _make_init(fields, *, is_variadic):
             values[name] = value
         for name, default in defaults.items():
             values.setdefault(name, default)
+        for name in needed:
+            if name not in values:
+                raise TypeError(f"{cls.__name__}: missing argument {name!r}")
         values = cls._complete(_as_arrays(cls.__name__, values, arrays))
-        missing = [name for name in required if name not in values]
-        if missing:
-            raise TypeError(f"{cls.__name__}: missing argument {missing[0]!r}")
         shapes = tuple((n, shape) for n in arrays if (shape := leaf_shapes(values[n])) is not None)
         self.__dict__.update(values, _shapes=shapes)
 
@@ -184,7 +186,7 @@ def _common_dtype(name, found):
         dtype = jnp.result_type(value)
         if jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(f"{name}: {field} is complex ({dtype}); parameters are real")
-        if not (jnp.issubdtype(dtype, jnp.number) or dtype == bool):
+        if not (jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)):
             raise TypeError(f"{name}: {field} has dtype {dtype}; parameters are numbers")
         if jnp.issubdtype(dtype, jnp.inexact):
             inexact.append(value)

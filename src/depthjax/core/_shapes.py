@@ -58,6 +58,8 @@ def event_argument(owner: Any, method: str, name: str, value: ArrayLike, event_s
         TypeError: for complex input.
     """
     check_unstacked(owner, method)
+    if isinstance(value, (list, tuple)):
+        value = jnp.asarray(value, float_dtype(owner))
     dtype = jnp.result_type(value)
     if jnp.issubdtype(dtype, jnp.complexfloating):
         raise TypeError(f"{type(owner).__name__}.{method}: {name} is complex; events are real")

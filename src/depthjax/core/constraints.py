@@ -7,6 +7,7 @@ A `Constraint` acts on the trailing `event_ndim` axes of an array; leading axes 
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +40,8 @@ class Constraint:
     name: str
     event_ndim: int
     check: Callable[[ArrayLike], jax.Array]
-    to_raw: Callable[[jax.Array], jax.Array] | None
-    from_raw: Callable[[jax.Array], jax.Array] | None
+    to_raw: Any
+    from_raw: Any
     raw_shape: Callable[[Shape], Shape]
     contains: Callable[[ArrayLike], jax.Array]
     bounds: tuple[float, float, bool] | None = None
@@ -165,7 +166,13 @@ positive = _interval("positive", 0.0, math.inf, closed=False)
 nonnegative = _interval("nonnegative", 0.0, math.inf, closed=True)
 unit_interval = _interval("unit_interval", 0.0, 1.0, closed=True)
 circular = _make(
-    "circular", 0, lambda x: jnp.abs(x) <= maps.like(math.pi, x), _same, maps.wrap_angle, _same, (-math.pi, math.pi, True)
+    "circular",
+    0,
+    lambda x: jnp.abs(x) <= maps.like(math.pi, x),
+    _same,
+    maps.wrap_angle,
+    _same,
+    (-math.pi, math.pi, True),
 )
 simplex = _make("simplex", 1, _is_simplex, maps.simplex_to_raw, maps.simplex_from_raw, maps.one_less)
 ordered = _make("ordered", 1, _is_increasing, maps.ordered_to_raw, maps.ordered_from_raw)
@@ -239,6 +246,12 @@ def implies(a: Constraint, b: Constraint) -> bool:
     if a.bounds is not None and b.bounds is not None:
         return _within(a.bounds, b.bounds)
     return any(implies(parent, b) for parent in _SUPERSETS.get(a.name, ()))
+
+
+def compatible(a: Constraint, b: Constraint) -> bool:
+    """False when `a` is known not to lie within `b`; an interval whose ends are arrays may lie within any interval."""
+    ends_unknown = a.event_ndim == 0 and not a.discrete and a.bounds is None
+    return implies(a, b) or (ends_unknown and not b.discrete)
 
 
 def _within(a, b):

@@ -75,7 +75,5 @@ def von_mises_concentration(length: jax.Array) -> jax.Array:
     """
     spread = (1.0 - length) * (1.0 + length)
     upper = 2.0 * length / spread
-    result = find_root(
-        lambda k, target: bessel_ratio(1.0, k) - target, 0.49 * upper, 1.01 * upper + 1e-30, length
-    )
+    result = find_root(lambda k, target: bessel_ratio(1.0, k) - target, 0.49 * upper, 1.01 * upper + 1e-30, length)
     return result.value

@@ -51,7 +51,7 @@ class Transformed(Cumulative, Distribution):
             raise ValueError(
                 f"Transformed: {names[0]} has event shape {base.event_shape}, {names[1]} takes {bijector.event_shape}"
             )
-        if not constraints.implies(base.support, bijector.domain):
+        if not constraints.compatible(base.support, bijector.domain):
             raise ValueError(
                 f"Transformed: {names[0]} has support {base.support}, which is not within {bijector.domain}, the "
                 f"domain of {names[1]}"

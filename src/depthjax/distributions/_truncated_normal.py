@@ -22,9 +22,7 @@ def _above(low):
     def contains(x):
         return x > low
 
-    return dataclasses.replace(
-        constraints.greater_than(low), check=lambda x: jnp.all(contains(x)), contains=contains
-    )
+    return dataclasses.replace(constraints.greater_than(low), check=lambda x: jnp.all(contains(x)), contains=contains)
 
 
 @record

@@ -153,9 +153,7 @@ def nsf_autoregressive(
     return Transformed(standard_normal(dim) if base is None else base, Invert(layers))
 
 
-def _layers(
-    name, kind, key, dim, num_layers, transformer, hidden, activation, context_dim, *, linear_skip=False
-):
+def _layers(name, kind, key, dim, num_layers, transformer, hidden, activation, context_dim, *, linear_skip=False):
     """One scan over (autoregressive map, reversal), and a last reversal that makes their number even."""
     check_sizes(name, dim, num_layers)
 

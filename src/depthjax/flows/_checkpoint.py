@@ -15,7 +15,9 @@ _MANIFEST = "manifest"
 _FORMAT = "depthjax-state-1"
 
 
-def save_state(path: str | os.PathLike, state: Any, *, notes: dict[str, Any] | None = None, **arrays: np.ndarray) -> None:
+def save_state(
+    path: str | os.PathLike, state: Any, *, notes: dict[str, Any] | None = None, **arrays: np.ndarray
+) -> None:
     """Write the leaves of a pytree to `path`, atomically: a reader sees the old file or the whole new one.
 
     Args:

@@ -165,7 +165,9 @@ def made(
         Germain, Gregor, Murray, Larochelle, MADE (2015).
     """
     if dim < 1 or num_params < 1 or not hidden or min(hidden) < 1:
-        raise ValueError(f"made: sizes must be positive, got dim={dim}, num_params={num_params}, hidden={tuple(hidden)}")
+        raise ValueError(
+            f"made: sizes must be positive, got dim={dim}, num_params={num_params}, hidden={tuple(hidden)}"
+        )
     dtype = jnp.result_type(float) if dtype is None else dtype
     degrees = _hidden_degrees(dim, hidden, has_context=context_dim > 0)
     inputs = np.concatenate([np.arange(1, dim + 1), np.zeros(context_dim, int)])

@@ -175,7 +175,7 @@ def logit_from_logs(log_p: ArrayLike, log_1mp: ArrayLike) -> jax.Array:
     Returns:
         Broadcast shape; -inf or inf where one of them is -inf.
     """
-    return log_p - log_1mp
+    return jnp.subtract(log_p, log_1mp)
 
 
 def _log_factor(x, y, *, log, shift):

@@ -64,8 +64,8 @@ def fit(
         optimizer: optax transformation, which minimises the negative objective.
         num_steps: number of steps.
         batches: tuple of pytrees with a leading axis num_steps, one slice of each per step; or None.
-        annealing: step (a float) -> inverse temperature b that weighs the log joint, as 0.01 + t/10000 up to 1 for targets whose
-            modes are far apart; 1 throughout if None.
+        annealing: step (a float) -> inverse temperature b that weighs the log joint, as 0.01 + t/10000 up to 1 for
+            targets whose modes are far apart; 1 throughout if None.
         first_step: number of the first step, to resume.
         estimator_state: to resume; the estimator's initial state if None.
         optimizer_state: to resume; the optimizer's initial state if None.

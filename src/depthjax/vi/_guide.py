@@ -5,7 +5,7 @@ from typing import Any
 
 from depthjax.core import Distribution
 
-Guide = Callable[..., Distribution]
+Guide = Callable[..., Any]
 
 
 def as_guide(q: Any) -> Guide:

@@ -29,7 +29,7 @@ class Objective:
     inverse_temperature: Any = 1.0
 
     def integrand(self, params: Any, q_record: Any, z: Any, *batch: Any) -> jax.Array:
-        """b log_joint(z) - beta log q(z) for one draw, () nats."""
+        """B log_joint(z) - beta log q(z) for one draw, () nats."""
         log_q = q_record.log_prob(z) if self.beta else 0.0
         return self.integrand_from_log_q(params, z, log_q, *batch)
 
@@ -37,8 +37,10 @@ class Objective:
         """As `integrand`, where log q(z) came with the draw."""
         value = self.log_joint(params, z, *batch)
         if jnp.shape(value) != ():
-            raise ValueError(f"the function of an objective returned shape {jnp.shape(value)}, expected (): "
-                             f"f sees one z; the library adds vmap")
+            raise ValueError(
+                f"the function of an objective returned shape {jnp.shape(value)}, expected (): "
+                f"f sees one z; the library adds vmap"
+            )
         tempered = jnp.asarray(self.inverse_temperature, value.dtype) * value
         return tempered - self.beta * log_q if self.beta else tempered
 
