@@ -11,7 +11,7 @@ def test_the_example_prints_what_is_shown():
 
 def test_the_example_is_short():
     (code,) = [text for language, text in blocks("README.md") if language == "python"]
-    assert len(code.strip().splitlines()) <= 20
+    assert len(code.strip().splitlines()) <= 15
 
 
 def test_the_commands_exist():

@@ -81,8 +81,7 @@ class Distribution(abc.ABC):
             ValueError: wrong trailing shape, or a stacked record.
         """
         x = event_argument(self, "log_prob", "x", x, self.event_shape)
-        ok = valid(self)
-        return over_batch(lambda event: where_valid(ok, self._log_prob(event)), x, len(self.event_shape))
+        return over_batch(self._guarded_log_prob, x, len(self.event_shape))
 
     def sample(self, key: jax.Array, sample_shape: int | Shape = ()) -> jax.Array:
         """Independent draws.
@@ -100,7 +99,7 @@ class Distribution(abc.ABC):
         """
         check_unstacked(self, "sample")
         shape = as_shape(sample_shape)
-        return self._differentiable(lambda dist, k: where_valid(valid(dist), dist._sample_many(k, shape)), key)
+        return self._differentiable(lambda dist, k: dist._guard(dist._sample_many(k, shape)), key)
 
     def sample_and_log_prob(self, key: jax.Array, sample_shape: int | Shape = ()) -> tuple[jax.Array, jax.Array]:
         """Independent draws with their log density; never inverts its own draws.
@@ -117,8 +116,7 @@ class Distribution(abc.ABC):
 
         def draw(dist, k):
             x, log_prob = dist._sample_and_log_prob_many(k, shape)
-            ok = valid(dist)
-            return where_valid(ok, x), where_valid(ok, log_prob)
+            return dist._guard(x), where_valid(valid(dist), log_prob)
 
         return self._differentiable(draw, key)
 
@@ -178,8 +176,7 @@ class Distribution(abc.ABC):
         """
         check_unstacked(self, "from_noise")
         x, log_prob = self._from_noise(noise)
-        ok = valid(self)
-        return where_valid(ok, x), where_valid(ok, log_prob)
+        return self._guard(x), where_valid(valid(self), log_prob)
 
     def _sample(self, key: jax.Array) -> jax.Array:
         """One draw."""
@@ -204,7 +201,14 @@ class Distribution(abc.ABC):
 
     def _moment(self, half: str, method: str) -> jax.Array:
         check_unstacked(self, method)
-        return where_valid(valid(self), getattr(self, half)())
+        return self._guard(getattr(self, half)())
+
+    def _guard(self, value: jax.Array) -> jax.Array:
+        """`value`, or NaN where the parameters are invalid."""
+        return where_valid(valid(self), value)
+
+    def _guarded_log_prob(self, x: jax.Array) -> jax.Array:
+        return where_valid(valid(self), self._log_prob(x))
 
     def _differentiable(self, draw: Callable, key: jax.Array) -> Any:
         return forbid_pathwise(draw, self, key) if self.reparameterized == "none" else draw(self, key)

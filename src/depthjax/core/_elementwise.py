@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from depthjax.core._distribution import Distribution
 from depthjax.core._offers import offers
 from depthjax.core._shapes import Shape, check_unstacked, event_argument, over_batch
-from depthjax.core._validity import valid, where_valid
+from depthjax.core._validity import valid_terms, where_valid
 from depthjax.core.constraints import Constraint, real
 
 
@@ -42,13 +42,24 @@ class Elementwise(Distribution):
     def _supported_terms(self, x):
         support = self._density_support
         if support is real:
-            return self._log_prob_terms(x)
+            return self._guard(self._log_prob_terms(x))
         inside = support.contains(x)
         terms = self._log_prob_terms(jnp.where(inside, x, self._interior(x)))
-        return jnp.where(inside, terms, jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(terms.dtype))
+        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(terms.dtype)
+        return self._guard(jnp.where(inside, terms, outside))
 
     def _log_prob(self, x):
         return jnp.sum(self._supported_terms(x))
+
+    def _guarded_log_prob(self, x):
+        return self._log_prob(x)
+
+    def _guard(self, value):
+        rank = len(self.event_shape)
+        if value.ndim < rank or value.shape[value.ndim - rank :] != self.event_shape:
+            return super()._guard(value)
+        ok = valid_terms(self)
+        return value if ok is None else where_valid(jnp.broadcast_to(ok, value.shape), value)
 
     def log_prob_terms(self, x: ArrayLike) -> jax.Array:
         """Log density of each coordinate; `log_prob` is its sum.
@@ -108,8 +119,7 @@ class Elementwise(Distribution):
 
     def _coordinatewise(self, method, name, value, half):
         value = event_argument(self, method, name, value, self.event_shape)
-        ok = valid(self)
-        return over_batch(lambda event: where_valid(ok, half(event)), value, len(self.event_shape))
+        return over_batch(lambda event: self._guard(half(event)), value, len(self.event_shape))
 
     def _sample_many(self, key, sample_shape):
         noise = self._noise_many(key, (*sample_shape, *self.event_shape))

@@ -173,11 +173,23 @@ def _as_arrays(name, values, arrays):
             value = np.asarray(value)
         if isinstance(value, _SCALARS):
             found[field] = value
-    dtype = _common_dtype(name, found)
-    for field, value in found.items():
-        if not (isinstance(value, jax.Array) and value.dtype == dtype and not value.aval.weak_type):
-            found[field] = jnp.asarray(value, dtype)
-    return {**values, **found}
+    if not _is_uniform(found):
+        dtype = _common_dtype(name, found)
+        for field, value in found.items():
+            if not (isinstance(value, jax.Array) and value.dtype == dtype and not value.aval.weak_type):
+                found[field] = jnp.asarray(value, dtype)
+        values.update(found)
+    return values
+
+
+def _is_uniform(found):
+    """True when all values are JAX arrays of one inexact dtype already, the common case, tested fast."""
+    dtype = None
+    for value in found.values():
+        if not isinstance(value, jax.Array) or value.aval.weak_type or value.dtype != (dtype or value.dtype):
+            return False
+        dtype = value.dtype
+    return dtype is None or jnp.issubdtype(dtype, jnp.floating)
 
 
 def _common_dtype(name, found):

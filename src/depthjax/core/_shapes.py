@@ -112,6 +112,9 @@ def broadcast_params(name: str, fields: dict[str, jax.Array]) -> tuple[dict[str,
     Raises:
         ValueError: naming two fields and their shapes that do not broadcast.
     """
+    shapes = {value.shape for value in fields.values()}
+    if len(shapes) == 1:
+        return fields, shapes.pop()
     shape, widest = (), next(iter(fields), "")
     for field, value in fields.items():
         if value.ndim == 0:

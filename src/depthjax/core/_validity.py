@@ -27,6 +27,21 @@ def valid(record: Any) -> jax.Array | None:
     return ok
 
 
+def valid_terms(record: Any) -> jax.Array | None:
+    """Bool of the event shape, whether the parameters of each coordinate satisfy their constraints; None if none has.
+
+    It fuses into the loop over coordinates, where `valid` would be a pass of its own over large parameters.
+    """
+    ok = None
+    for field in dataclasses.fields(record):
+        value, constraint = getattr(record, field.name), constraint_of(record, field)
+        if constraint is not None:
+            by_coordinate = constraint.event_ndim == 0 and jnp.shape(value) == record.event_shape
+            check = constraint.contains(value) if by_coordinate else constraint.check(value)
+            ok = check if ok is None else ok & check
+    return None if ok is None else jnp.broadcast_to(ok, record.event_shape)
+
+
 def _checks(record):
     for field in dataclasses.fields(record) if is_record(record) else ():
         if field.metadata.get("static"):

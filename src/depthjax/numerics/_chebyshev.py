@@ -7,7 +7,7 @@ import numpy as np
 
 def _needed(coefficients, dtype):
     """Drop the coefficients that the dtype cannot see."""
-    visible = np.abs(coefficients) > 0.05 * np.finfo(dtype).eps * np.abs(coefficients[0])
+    visible = np.abs(coefficients) > 0.05 * float(jnp.finfo(dtype).eps) * np.abs(coefficients[0])
     return [float(value) for value in coefficients[: np.flatnonzero(visible)[-1] + 1]]
 
 
