@@ -51,18 +51,45 @@ def _forward_pass(step, undo, reverse, unroll, layers, x):
 
 
 def _backward_pass(step, undo, reverse, unroll, residuals, cotangents):
-    layers, y = residuals
-    y_bar, log_det_bar = cotangents
-
-    def body(carry, layer):
-        output, output_bar = carry
-        value = jax.lax.stop_gradient(undo(layer, output)[0])
-        _, pullback = jax.vjp(step, layer, value)
-        layer_bar, value_bar = pullback((output_bar, log_det_bar))
-        return (value, value_bar), layer_bar
-
-    (_, x_bar), layers_bar = jax.lax.scan(body, (y, y_bar), layers, reverse=not reverse, unroll=unroll)
-    return layers_bar, x_bar
+    return _pull_back(step, undo, reverse, unroll)(*residuals, *cotangents)
 
 
 _run.defvjp(_forward_pass, _backward_pass)
+
+
+def _pull_back(step, undo, reverse, unroll):
+    """The reverse pass (layers, y, y_bar, log_det_bar) -> (layers_bar, x_bar), which takes a mapped axis inside.
+
+    Mapped from outside it would keep the cotangents of all layers for every example before they are summed; inside,
+    each layer's cotangent is summed over the batch as it arises.
+    """
+
+    def pull(layers, y, y_bar, log_det_bar):
+        def body(carry, layer):
+            output, output_bar = carry
+            value = jax.lax.stop_gradient(undo(layer, output)[0])
+            _, pullback = jax.vjp(step, layer, value)
+            layer_bar, value_bar = pullback((output_bar, log_det_bar))
+            return (value, value_bar), layer_bar
+
+        (_, x_bar), layers_bar = jax.lax.scan(body, (y, y_bar), layers, reverse=not reverse, unroll=unroll)
+        return layers_bar, x_bar
+
+    mapped = jax.custom_batching.custom_vmap(pull)
+
+    @mapped.def_vmap
+    def _(axis_size, in_batched, layers, *events):
+        layers_batched, *events_batched = in_batched
+        if any(jax.tree.leaves(layers_batched)):
+            axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, tuple(in_batched))
+            out = jax.vmap(pull, in_axes=axes, axis_size=axis_size)(layers, *events)
+            return out, jax.tree.map(lambda _: True, out)
+        events = [
+            event if is_batched else jnp.broadcast_to(event[None], (axis_size, *event.shape))
+            for event, is_batched in zip(events, events_batched, strict=True)
+        ]
+        whole = (jax.vmap(fn, in_axes=(None, 0)) for fn in (step, undo))
+        layers_bar, x_bar = _pull_back(*whole, reverse, unroll)(layers, *events)
+        return (layers_bar, x_bar), (jax.tree.map(lambda _: False, layers_bar), True)
+
+    return mapped

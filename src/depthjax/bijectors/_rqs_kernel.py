@@ -213,7 +213,7 @@ def rqs_forward(x: jax.Array, raw: jax.Array, spec: SplineSpec) -> tuple[jax.Arr
     Source:
         Durkan, Bekasov, Murray, Papamakarios, Neural Spline Flows (2019), sec. 3.1.
     """
-    return _spline(x, raw, spec, False)
+    return _spline(x, raw, spec, inverse=False)
 
 
 def rqs_inverse(y: jax.Array, raw: jax.Array, spec: SplineSpec) -> tuple[jax.Array, jax.Array]:
@@ -232,4 +232,4 @@ def rqs_inverse(y: jax.Array, raw: jax.Array, spec: SplineSpec) -> tuple[jax.Arr
     Source:
         Durkan et al., Neural Spline Flows (2019), eq. 6 to 8.
     """
-    return _spline(y, raw, spec, True)
+    return _spline(y, raw, spec, inverse=True)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, float_dtype, param, record
+from depthjax.distributions._not_nan import not_nan
 from depthjax.numerics import log_sigmoid
 
 
@@ -26,7 +27,7 @@ class Bernoulli(Elementwise, ExponentialFamily):
         Wainwright and Jordan (2008), table 3.1.
     """
 
-    logits: jax.Array = param()
+    logits: jax.Array = param(not_nan)
     event_shape: tuple[int, ...] = derived()
 
     support = constraints.boolean

@@ -10,15 +10,16 @@ from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, 
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._mean_roots import dirichlet_concentration
 from depthjax.numerics import (
-    betaincinv,
     clip_open,
-    deviance,
     log_beta,
     log_betainc,
+    log1mexp,
     stirling_error,
     xlog1py,
     xlogy,
 )
+from depthjax.numerics._beta_tail import beta_deviance
+from depthjax.numerics._incomplete_beta import log_betaincc, log_betaincinv
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _PLACEHOLDER = 2.0
@@ -55,7 +56,7 @@ class Beta(Elementwise, ExponentialFamily):
         a, b = self.concentration1, self.concentration0
         at_end = ((x == 0) & (a != 1)) | ((x == 1) & (b != 1))
         inner = jnp.where(at_end, 0.5, x)
-        saddle = (a > 1.0) & (b > 1.0) & (x > 0) & (x < 1)
+        saddle = (a > 1.0) & (b > 1.0) & (x > 0) & (x < 1) & ~_leading(a, b, x, 1.0 - x)
         low1, low0 = jnp.where(saddle, 1.0, a), jnp.where(saddle, 1.0, b)
         direct = xlogy(low1 - 1.0, inner) + xlog1py(low0 - 1.0, -inner) - log_beta(low1, low0)
         high1, high0 = jnp.where(saddle, a, _PLACEHOLDER), jnp.where(saddle, b, _PLACEHOLDER)
@@ -118,19 +119,23 @@ class Beta(Elementwise, ExponentialFamily):
         return jnp.exp(self._log_survival(x))
 
     def _log_cdf(self, x):
-        return _log_tail(self.concentration1, self.concentration0, x, x <= 0, x >= 1)
+        inner = jnp.where((x <= 0) | (x >= 1), 0.5, x)
+        value = log_betainc(self.concentration1, self.concentration0, inner)
+        return jnp.where(x <= 0, -jnp.inf, jnp.where(x >= 1, 0.0, value))
 
     def _log_survival(self, x):
-        return _log_tail(self.concentration0, self.concentration1, 1.0 - x, x >= 1, x <= 0)
+        inner = jnp.where((x <= 0) | (x >= 1), 0.5, x)
+        value = log_betaincc(self.concentration1, self.concentration0, inner)
+        return jnp.where(x <= 0, 0.0, jnp.where(x >= 1, -jnp.inf, value))
 
     def _quantile(self, p):
-        return betaincinv(self.concentration1, self.concentration0, p)
+        return log_betaincinv(self.concentration1, self.concentration0, jnp.log(p), jnp.log1p(-p))
 
     def _quantile_from_log(self, log_p):
-        return self._quantile(jnp.exp(log_p))
+        return log_betaincinv(self.concentration1, self.concentration0, log_p, log1mexp(log_p))
 
     def _quantile_from_log_survival(self, log_q):
-        return 1.0 - betaincinv(self.concentration0, self.concentration1, jnp.exp(log_q))
+        return log_betaincinv(self.concentration1, self.concentration0, log1mexp(log_q), log_q)
 
     def natural_parameters(self):
         """Eta = {log_1mx: b - 1, log_x: a - 1}."""
@@ -162,12 +167,18 @@ class Beta(Elementwise, ExponentialFamily):
         return cls(flat[..., 0], flat[..., 1])
 
 
+def _leading(a, b, x, complement):
+    """Where a small power of x or 1 - x alone makes the density, which a saddle point would assemble from large terms."""
+    total = a + b
+    return ((a < 3.0) & (4.0 * total * x < a)) | ((b < 3.0) & (4.0 * total * complement < b))
+
+
 def _saddle(a, b, x, complement=None):
     """Log density for a, b > 1 as a binomial mass with real counts a of a + b."""
     complement = 1.0 - x if complement is None else complement
     total = a + b
     errors = stirling_error(total) - stirling_error(a) - stirling_error(b)
-    misfit = deviance(a, total * x) + deviance(b, total * complement)
+    misfit = beta_deviance(a, b, x, complement)
     spread = 0.5 * (jnp.log(a) + jnp.log(b / total)) - _HALF_LOG_2PI
     return errors - misfit + spread - jnp.log(x) - jnp.log(complement)
 
@@ -181,8 +192,3 @@ def entropy_terms(a: jax.Array, b: jax.Array) -> jax.Array:
     digammas = [0.5 / n - d for n, d in zip((a, b, total), slope, strict=True)]
     ends = (a - 1.0) * digammas[0] + (b - 1.0) * digammas[1] - (total - 2.0) * digammas[2]
     return peak + error[0] + error[1] - error[2] + ends
-
-
-def _log_tail(a, b, x, empty, full):
-    inner = jnp.where(empty | full, 0.5, x)
-    return jnp.where(empty, -jnp.inf, jnp.where(full, 0.0, log_betainc(a, b, inner)))

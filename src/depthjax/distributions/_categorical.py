@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, float_dtype, param, record, require_rank
+from depthjax.distributions._not_nan import not_nan
 
 
 @record
@@ -27,7 +28,7 @@ class Categorical(Elementwise, ExponentialFamily):
         Wainwright and Jordan (2008), sec. 3.1; draws by the Gumbel maximum, Maddison et al. (2014).
     """
 
-    logits: jax.Array = param()
+    logits: jax.Array = param(not_nan)
     event_shape: tuple[int, ...] = derived()
 
     reparameterized = "none"

@@ -29,7 +29,8 @@ class Dirichlet(Distribution, ExponentialFamily):
         ValueError: `concentration` is not a vector of at least two entries.
 
     Numerics:
-        As K gamma densities of rate sum a and one Stirling error, so large concentrations keep their digits. `sample`
+        As K gamma densities of rate sum a, one Stirling error, and n (sum x - 1) for the rounding of x, so large
+        concentrations n = sum a keep their digits. `sample`
         stays in the open simplex; `sample_log` and `log_prob_from_log` hold coordinates that underflow.
 
     Source:
@@ -65,7 +66,8 @@ class Dirichlet(Distribution, ExponentialFamily):
         inside = constraints.simplex.contains(x)
         safe = jnp.where(inside, x, 1.0 / x.size)
         rate = jnp.broadcast_to(self._total(), x.shape)
-        value = jnp.sum(log_density(self.concentration, rate, safe)) + self._offset()
+        surplus = self._total() * _sum_minus_one(safe)
+        value = jnp.sum(log_density(self.concentration, rate, safe)) + surplus + self._offset()
         outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
         return jnp.where(inside, value, outside)
 
@@ -140,3 +142,10 @@ class Dirichlet(Distribution, ExponentialFamily):
     def from_mean_parameters(cls, mean):
         """The Dirichlet distribution with E log x, by a root in the total concentration."""
         return cls(dirichlet_concentration(mean["log_x"]))
+
+
+def _sum_minus_one(x):
+    """How far rounding took the sum of the coordinates away from one, exactly."""
+    grid = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 1)
+    coarse = jnp.floor(x * grid) / grid
+    return (jnp.sum(coarse) - 1.0) + jnp.sum(x - coarse)

@@ -157,8 +157,10 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     y = rate * inner
     # With a small rate the product underflows before x does.
     underflow = (y < jnp.finfo(y.dtype).tiny) & (inner > 0)
-    saddle = (a > 1.0) & ~underflow
-    low = jnp.where(saddle, 1.0, a)
+    # A small power of x alone makes the density far below the mean; a saddle point would assemble it from large terms.
+    leading = (a > 1.0) & (underflow | ((a < 3.0) & (4.0 * y < a)))
+    saddle = (a > 1.0) & ~leading
+    low = jnp.where(saddle | leading, 1.0, a)
     zero = inner == 0
     point = jnp.where(zero, 1.0, inner)
     far = underflow | (point < _FAR)
@@ -168,7 +170,9 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     high = jnp.where(saddle, a, _PLACEHOLDER)
     peak = 0.5 * jnp.log(high) - _HALF_LOG_2PI - stirling_error(high) - jnp.log(jnp.where(saddle, inner, 1.0))
     around = peak - deviance(high, jnp.where(saddle, y, _PLACEHOLDER))
-    value = jnp.where(saddle, around, direct)
+    few = jnp.where(leading, a, _PLACEHOLDER)
+    power = jnp.log(rate) + (few - 1.0) * (jnp.log(rate) + jnp.log(point)) - jax.lax.lgamma(few) - y
+    value = jnp.where(saddle, around, jnp.where(leading, power, direct))
     return jnp.where(edge, jnp.where(a < 1, jnp.inf, -jnp.inf).astype(x.dtype), value)
 
 

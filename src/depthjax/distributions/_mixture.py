@@ -1,5 +1,6 @@
 """Mixtures of one family."""
 
+import math
 from typing import Any
 
 import jax
@@ -9,7 +10,9 @@ from jax.typing import ArrayLike
 from depthjax.core import Distribution, constraints, derived, param, record, require_rank
 from depthjax.distributions._cumulative import Cumulative
 from depthjax.distributions._mixture_pathwise import attach_pathwise, has_conditional_cdfs
-from depthjax.numerics import find_root
+from depthjax.numerics import find_root, log1mexp
+
+_LOG_2 = math.log(2.0)
 
 
 @record
@@ -165,12 +168,12 @@ class MixtureSameFamily(Cumulative, Distribution):
     @property
     def _quantile_from_log(self):
         parts = self._scalar_method("quantile_from_log")
-        return lambda log_p: _solve(self, jax.lax.stop_gradient(parts(log_p)), log_p, jnp.ones((), bool))
+        return lambda log_p: _solve(self, jax.lax.stop_gradient(parts(log_p)), *_signed_level(log_p, lower=True))
 
     @property
     def _quantile_from_log_survival(self):
         parts = self._scalar_method("quantile_from_log_survival")
-        return lambda log_q: _solve(self, jax.lax.stop_gradient(parts(log_q)), -log_q, jnp.zeros((), bool))
+        return lambda log_q: _solve(self, jax.lax.stop_gradient(parts(log_q)), *_signed_level(log_q, lower=False))
 
 
 def log_sum(terms: jax.Array) -> jax.Array:
@@ -188,6 +191,15 @@ def _select_draws(mixture, key, sample_shape):
     draws = jax.vmap(lambda part, k: part.sample(k, sample_shape))(mixture.components, keys)
     chosen = index.reshape((1, *index.shape) + (1,) * len(mixture.event_shape))
     return jnp.squeeze(jnp.take_along_axis(draws, chosen, axis=0), axis=0)
+
+
+def _signed_level(log_level, *, lower):
+    """The log of the smaller of the two tails, negated for the upper one, and whether it is the lower one."""
+    small = log_level < -_LOG_2
+    other = log1mexp(jnp.where(small, -1.0, log_level))
+    log_tail = jnp.where(small, log_level, other)
+    low = small if lower else ~small
+    return jnp.where(low, log_tail, -log_tail), low
 
 
 def _solve(mixture, ends, level, low):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, float_dtype, param, record
+from depthjax.distributions._not_nan import not_nan
 from depthjax.numerics import deviance, log_gammainc, log_gammaincc, stirling_error
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -30,7 +31,7 @@ class Poisson(Elementwise, ExponentialFamily):
         Loader, Fast and Accurate Computation of Binomial Probabilities (2000), eq. 4.
     """
 
-    log_rate: jax.Array = param()
+    log_rate: jax.Array = param(not_nan)
     event_shape: tuple[int, ...] = derived()
 
     support = constraints.nonnegative_integer

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions._gamma_sampling import sample_log_gamma
-from depthjax.numerics import betaincinv, clip_open, log_betainc, log_gamma_difference
-from depthjax.numerics._incomplete_beta import _log_upper
+from depthjax.distributions._student_t_tail import log_kernel, log_peak, log_upper, magnitude_from_tail
+from depthjax.numerics import clip_open, log1mexp, log_gamma_difference
 
 _LOG_2 = math.log(2.0)
-_HUGE = 1e15
 
 
 @record
@@ -28,7 +27,8 @@ class StudentT(Elementwise):
 
     Numerics:
         The gamma functions enter as one difference, so the normal limit (df = 1e8) keeps its digits, and the derivative
-        in df its sign. Beyond |z| = 1e15 the kernel is taken in logarithms.
+        in df its sign. Beyond |z| = 1e15 the kernel is taken in logarithms. The tail is an integral of positive terms
+        in asinh(z/sqrt(df)), and the quantile Newton's method in that variable, at every df.
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), ch. 28.
@@ -47,7 +47,7 @@ class StudentT(Elementwise):
 
     def _log_prob_terms(self, x):
         z = self._standard(x)
-        return _log_peak(self.df) - jnp.log(self.scale) - 0.5 * (self.df + 1.0) * _log_kernel(z, self.df)
+        return log_peak(self.df) - jnp.log(self.scale) - 0.5 * (self.df + 1.0) * log_kernel(z, self.df)
 
     def _sample_many(self, key, sample_shape):
         key_normal, key_gamma = jax.random.split(key)
@@ -69,7 +69,7 @@ class StudentT(Elementwise):
     def _entropy_terms(self):
         half = 0.5 * self.df
         slope = jax.jvp(lambda a: log_gamma_difference(a, 0.5), (half,), (jnp.ones_like(half),))[1]
-        return 0.5 * (self.df + 1.0) * slope - _log_peak(self.df) + jnp.log(self.scale)
+        return 0.5 * (self.df + 1.0) * slope - log_peak(self.df) + jnp.log(self.scale)
 
     def _cdf(self, x):
         return jnp.exp(self._log_cdf(x))
@@ -84,54 +84,27 @@ class StudentT(Elementwise):
         return _log_lower(-self._standard(x), self.df)
 
     def _quantile(self, p):
-        return self.loc + self.scale * _standard_quantile(jnp.minimum(p, 1.0 - p), self.df, p > 0.5)
+        upper = p > 0.5
+        return self.loc + self.scale * _signed(jnp.log(jnp.where(upper, 1.0 - p, p)), self.df, upper)
 
     def _quantile_from_log(self, log_p):
-        upper = log_p > -_LOG_2
-        tail = jnp.where(upper, -jnp.expm1(jnp.where(upper, log_p, -1.0)), jnp.exp(log_p))
-        return self.loc + self.scale * _standard_quantile(tail, self.df, upper)
+        return self.loc + self.scale * _from_log(log_p, self.df)
 
     def _quantile_from_log_survival(self, log_q):
-        upper = log_q > -_LOG_2
-        tail = jnp.where(upper, -jnp.expm1(jnp.where(upper, log_q, -1.0)), jnp.exp(log_q))
-        return self.loc - self.scale * _standard_quantile(tail, self.df, upper)
-
-
-def _log_peak(df):
-    """Log density of the standard distribution at 0."""
-    return log_gamma_difference(0.5 * df, 0.5) - 0.5 * jnp.log(math.pi * df)
-
-
-def _log_kernel(z, df):
-    """Log(1 + z^2/df), without overflow of the square."""
-    huge = jnp.abs(z) > _HUGE
-    inner = jnp.where(huge, 1.0, z)
-    outer = jnp.where(huge, jnp.abs(z), 1.0)
-    return jnp.where(huge, 2.0 * jnp.log(outer) - jnp.log(df), jnp.log1p(inner * (inner / df)))
+        return self.loc - self.scale * _from_log(log_q, self.df)
 
 
 def _log_lower(z, df):
-    """Log P(T <= z) by the incomplete beta function whose argument is below one half."""
-    magnitude = jnp.abs(z)
-    odds = jnp.minimum(magnitude, _HUGE) * (jnp.minimum(magnitude, _HUGE) / df)
-    central = odds < 1.0
-    half, inside = jnp.full_like(df, 0.5), jnp.where(central & (z != 0), odds / (1.0 + odds), 0.25)
-    # The complement, for 1 - I loses the tail and 1 - x the argument when df is large.
-    middle = jnp.where(z == 0, 0.0, _log_upper(half, 0.5 * df, inside))
-    beyond = log_betainc(0.5 * df, half, jnp.where(central, 0.25, 1.0 / (1.0 + jnp.where(central, 1.0, odds))))
-    # Past the cap the tail is a power: P(T > z) ~ z^-df.
-    excess = df * jnp.log(jnp.where(magnitude > _HUGE, magnitude, _HUGE) / _HUGE)
-    log_tail = jnp.where(central, middle, beyond) - excess - _LOG_2
-    return jnp.where(z > 0, jnp.log1p(-jnp.exp(log_tail)), log_tail)
+    """Log P(T <= z) from the tail on the side of z."""
+    tail = log_upper(jnp.abs(z), df)
+    return jnp.where(z > 0, log1mexp(jnp.where(z > 0, tail, -1.0)), tail)
 
 
-def _standard_quantile(tail, df, upper):
-    """The z with P(T > |z|) = tail, of the sign that `upper` says."""
-    half = jnp.full_like(df, 0.5)
-    outer = tail < 0.25
-    share = betaincinv(0.5 * df, half, 2.0 * jnp.where(outer, tail, 0.2))
-    central = betaincinv(half, 0.5 * df, 1.0 - 2.0 * jnp.where(outer, 0.3, tail))
-    odds = jnp.where(outer, (1.0 - share) / share, central / (1.0 - central))
-    magnitude = jnp.sqrt(df) * jnp.sqrt(jnp.where(odds > 0, odds, 1.0))
-    magnitude = jnp.where(odds > 0, magnitude, jnp.where(jnp.isnan(odds), jnp.nan, 0.0))
-    return jnp.where(upper, magnitude, -magnitude)
+def _from_log(log_p, df):
+    upper = log_p > -_LOG_2
+    return _signed(jnp.where(upper, log1mexp(jnp.where(upper, log_p, -1.0)), log_p), df, upper)
+
+
+def _signed(log_tail, df, upper):
+    size = magnitude_from_tail(log_tail, df)
+    return jnp.where(upper, size, -size)

@@ -72,13 +72,34 @@ class TruncatedNormal(Elementwise):
         lower, upper = self._standard(self.low), self._standard(self.high)
         return lower, upper, jnp.clip(jnp.zeros_like(lower), lower, upper)
 
-    def _log_prob_terms(self, x):
+    def _length(self, low, high):
+        """(high - low)/scale, which the difference of two standardised ends would round."""
+        finite = jnp.isfinite(low) & jnp.isfinite(high)
+        return jnp.where(finite, (jnp.where(finite, high, 0.0) - jnp.where(finite, low, 0.0)) / self.scale, jnp.inf)
+
+    def _whole(self):
+        """The point c, the offsets of the two ends from it, and c in the coordinate of x."""
         lower, upper, peak = self._ends()
-        anchor = self.loc + self.scale * peak
-        anchor = jnp.where(peak == 0, self.loc, jnp.where(peak > 0, self.low, self.high))
+        length = self._length(self.low, self.high)
+        below = jnp.where(peak > 0, 0.0, jnp.where(peak < 0, -length, lower))
+        above = jnp.where(peak > 0, length, jnp.where(peak < 0, 0.0, upper))
+        return peak, below, above, jnp.where(peak == 0, self.loc, jnp.where(peak > 0, self.low, self.high))
+
+    def _log_mass(self, low, high, point):
+        """Log of the mass between `low` and `high`, one of them `point`, relative to the density at c."""
+        peak, _, _, anchor = self._whole()
+        start, stop, length = self._standard(low), self._standard(high), self._length(low, high)
+        own = jnp.clip(jnp.zeros_like(start), start, stop)
+        below = jnp.where(own > 0, 0.0, jnp.where(own < 0, -length, start))
+        above = jnp.where(own > 0, length, jnp.where(own < 0, 0.0, stop))
+        moved = (own != 0) & (own == self._standard(point))
+        offset = jnp.where(moved, (jnp.where(moved, point, 0.0) - jnp.where(moved, anchor, 0.0)) / self.scale, 0.0)
+        return jnp.log(_moments(own, below, above)[0]) - offset * (peak + 0.5 * offset)
+
+    def _log_prob_terms(self, x):
+        peak, below, above, anchor = self._whole()
         y = (x - anchor) / self.scale
-        log_mass = jnp.log(_moments(peak, lower, upper)[0])
-        return -y * (peak + 0.5 * y) - jnp.log(self.scale) - log_mass
+        return -y * (peak + 0.5 * y) - jnp.log(self.scale) - jnp.log(_moments(peak, below, above)[0])
 
     def _noise_many(self, key, shape):
         return jax.random.uniform(key, shape, self.loc.dtype)
@@ -87,16 +108,16 @@ class TruncatedNormal(Elementwise):
         return clip_open(self._quantile(noise), self.low, self.high)
 
     def _mean(self):
-        lower, upper, peak = self._ends()
-        return self.loc + self.scale * (peak + _moments(peak, lower, upper)[1])
+        peak, below, above, anchor = self._whole()
+        return anchor + self.scale * _moments(peak, below, above)[1]
 
     def _variance(self):
-        lower, upper, peak = self._ends()
-        return self.scale**2 * _moments(peak, lower, upper)[2]
+        peak, below, above, _ = self._whole()
+        return self.scale**2 * _moments(peak, below, above)[2]
 
     def _entropy_terms(self):
-        lower, upper, peak = self._ends()
-        mass, first, central = _moments(peak, lower, upper)
+        peak, below, above, _ = self._whole()
+        mass, first, central = _moments(peak, below, above)
         return jnp.log(self.scale) + jnp.log(mass) + peak * first + 0.5 * (central + first * first)
 
     def _cdf(self, x):
@@ -106,12 +127,18 @@ class TruncatedNormal(Elementwise):
         return jnp.exp(self._log_survival(x))
 
     def _log_cdf(self, x):
-        lower, upper, peak = self._ends()
-        return _log_share(lower, self._standard(x), (lower, upper, peak), x <= self.low, x >= self.high)
+        return self._log_share(x, x <= self.low, x >= self.high, upper=False)
 
     def _log_survival(self, x):
-        lower, upper, peak = self._ends()
-        return _log_share(self._standard(x), upper, (lower, upper, peak), x >= self.high, x <= self.low)
+        return self._log_share(x, x >= self.high, x <= self.low, upper=True)
+
+    def _log_share(self, x, empty, full, *, upper):
+        peak, below, above, _ = self._whole()
+        # Both ends may be infinite; a masked coordinate is evaluated at a finite point of the interval.
+        point = jnp.where(empty | full, jnp.clip(self.loc, self.low, self.high), x)
+        ends = (point, self.high) if upper else (self.low, point)
+        share = self._log_mass(*ends, point) - jnp.log(_moments(peak, below, above)[0])
+        return jnp.where(empty, -jnp.inf, jnp.where(full, 0.0, jnp.minimum(share, 0.0)))
 
     def _quantile(self, p):
         return self._from_levels(jnp.log(p), jnp.log1p(-p))
@@ -129,15 +156,15 @@ class TruncatedNormal(Elementwise):
         return jnp.clip(anchor + self.scale * offset, self.low, self.high)
 
 
-def _moments(peak, lower, upper):
-    """Mass, mean and variance of y = z - peak under exp(-peak y - y^2/2) between the ends.
+def _moments(peak, below, above):
+    """Mass, mean and variance of y = z - peak under exp(-peak y - y^2/2) between two offsets from it.
 
     The interval is cut where the weight falls below exp(-40), beyond which it adds nothing in any dtype.
     """
     nodes, weights = (np.asarray(v) for v in gauss_legendre_rule(_NUM_POINTS))
     steep = jnp.abs(peak)
     reach = 2.0 * _DEPTH / (steep + jnp.sqrt(steep * steep + 2.0 * _DEPTH))
-    start, stop = jnp.maximum(lower - peak, -reach), jnp.minimum(upper - peak, reach)
+    start, stop = jnp.maximum(below, -reach), jnp.minimum(above, reach)
     column = (-1,) + (1,) * peak.ndim
     nodes = jnp.asarray(nodes, peak.dtype).reshape(column)
     weights = jnp.asarray(weights, peak.dtype).reshape(column)
@@ -148,14 +175,3 @@ def _moments(peak, lower, upper):
     share = mass / total[None]
     mean = jnp.sum(share * y, axis=0)
     return half * total, mean, jnp.sum(share * (y - mean[None]) ** 2, axis=0)
-
-
-def _log_share(start, stop, whole, empty, full):
-    """Log of the share of the mass between `start` and `stop`."""
-    lower, upper, peak = whole
-    edge = empty | full
-    start, stop = jnp.where(edge, lower, start), jnp.where(edge, upper, stop)
-    own = jnp.clip(jnp.zeros_like(start), start, stop)
-    fall = 0.5 * (own - peak) * (own + peak)
-    share = jnp.log(_moments(own, start, stop)[0]) - jnp.log(_moments(peak, lower, upper)[0]) - fall
-    return jnp.where(empty, -jnp.inf, jnp.where(full, 0.0, jnp.minimum(share, 0.0)))

@@ -7,17 +7,20 @@ import jax.numpy as jnp
 from flax import nnx
 
 
+def _kernel_first(h, kernel, dimension_numbers, **options):
+    """h @ kernel for one vector h; under vmap the batch comes last, where the maps of a coupling loop over it."""
+    del dimension_numbers
+    return jax.lax.dot_general(kernel, h, (((0,), (0,)), ((), ())), **options)
+
+
 class _MLP(nnx.Module):
     """Dense layers with an activation between them; the last layer starts at zero."""
 
     def __init__(self, in_dim, out_dim, hidden, activation, dtype, rngs):
         sizes = [in_dim, *hidden]
-        self.layers = nnx.List(
-            [nnx.Linear(a, b, rngs=rngs, param_dtype=dtype) for a, b in zip(sizes, sizes[1:], strict=False)]
-        )
-        self.last = nnx.Linear(
-            sizes[-1], out_dim, rngs=rngs, param_dtype=dtype, kernel_init=nnx.initializers.zeros_init()
-        )
+        options = {"rngs": rngs, "param_dtype": dtype, "dot_general": _kernel_first}
+        self.layers = nnx.List([nnx.Linear(a, b, **options) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.last = nnx.Linear(sizes[-1], out_dim, kernel_init=nnx.initializers.zeros_init(), **options)
         self.activation = activation
 
     def __call__(self, h: jax.Array) -> jax.Array:

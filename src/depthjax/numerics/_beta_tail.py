@@ -10,8 +10,8 @@ from depthjax.numerics._gamma import _atanh_excess, _deviance
 
 _DEPTH = 40.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
-# The cube puts nodes densely at the near end, where the integrand bends; the far end is a plain exponential.
-_CUBES, _CUBE_WEIGHTS = (0.5 + 0.5 * _NODES) ** 3, 1.5 * (0.5 + 0.5 * _NODES) ** 2 * _WEIGHTS
+# The fourth power puts nodes densely at the near end, where the integrand bends; the far end is a plain exponential.
+_STEPS, _STEP_WEIGHTS = (0.5 + 0.5 * _NODES) ** 4, 2.0 * (0.5 + 0.5 * _NODES) ** 3 * _WEIGHTS
 _FACTORIALS = 1.0 / np.cumprod(np.arange(2.0, 20.0))
 
 
@@ -107,8 +107,8 @@ def log_mass_ratio(a, b, x, q):
     gap = beta_gap(a, b, x, q)
     reach = _reach(*lax.stop_gradient((a, b, x, q, gap)))
     column = (-1,) + (1,) * x.ndim
-    cubes, weights = (jnp.asarray(v, x.dtype).reshape(column) for v in (_CUBES, _CUBE_WEIGHTS))
-    shape = (len(_CUBES), *x.shape)
+    steps, weights = (jnp.asarray(v, x.dtype).reshape(column) for v in (_STEPS, _STEP_WEIGHTS))
+    shape = (len(_STEPS), *x.shape)
     rows = (jnp.broadcast_to(v[None], shape) for v in (a, b, x, q, gap))
-    values = jnp.exp(-_drop(*rows, cubes * reach[None]))
+    values = jnp.exp(-_drop(*rows, steps * reach[None]))
     return jnp.log(reach) + jnp.log(jnp.sum(weights * values, axis=0))
