@@ -35,7 +35,7 @@ def _draw_energies(figure, grid, energies, targets):
     _, fitted = energies
     ticks = np.linspace(-4.5, 4.5, 200, dtype=np.float32)
     plane = np.stack(np.meshgrid(ticks, ticks), -1)
-    draw = jax.jit(jax.vmap(lambda flow, key: flow.sample(key, (20_000,))))
+    draw = jax.jit(jax.vmap(lambda flow, key: flow.sample(key, (200_000,))))
     samples = np.asarray(draw(fitted, jax.random.split(jax.random.key(7), 4)))
     for i, target in enumerate(targets):
         density = np.exp(-np.asarray(jax.vmap(jax.vmap(target))(plane)))
@@ -60,7 +60,7 @@ def _draw_moons(figure, grid, moons):
     below.imshow(density, extent=(-1.6, 2.6, -1.3, 1.8), origin="lower", cmap="magma")
     below.scatter(*samples[:600].T, s=1.5, color="white", alpha=0.35, linewidths=0)
     below.set(xlim=(-1.6, 2.6), ylim=(-1.3, 1.8))
-    _bare(below, "spline flow, density and samples")
+    _bare(below, "spline flow and samples")
 
 
 def _draw_divergence(axis, rows, depths):
@@ -68,7 +68,7 @@ def _draw_divergence(axis, rows, depths):
     for i, color in enumerate(ACCENTS):
         axis.plot(depths, np.maximum(planar[:, i], 1e-4), "o-", color=color, label=f"U{i + 1}")
     axis.axhline(np.log(2), color=INK, lw=0.8, ls=":")
-    axis.text(depths[0], np.log(2) * 1.1, "one of two modes lost: ln 2", fontsize=8)
+    axis.text(depths[-1], np.log(2) * 1.12, "one of two modes lost: ln 2", fontsize=8, ha="right")
     axis.set(xscale="log", yscale="log", xlabel="planar layers", ylabel="KL to the target (nats)")
     axis.set_xticks(depths, [str(d) for d in depths])
     axis.minorticks_off()

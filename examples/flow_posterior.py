@@ -179,7 +179,7 @@ def run_moons(key, seed, *, quick):
     started = time.perf_counter()
     flow = flows.nsf_coupling(key, 2, num_layers=6, hidden=(48, 48))
     result = flows.fit_maximum_likelihood(
-        key, flow, train, num_steps=300 if quick else 2_000, validation=validation, patience=5, eval_every=100
+        key, flow, train, num_steps=300 if quick else 1_500, validation=validation, patience=5, eval_every=100
     )
     flow = result.flow
     held_out = float(jnp.mean(jax.jit(lambda d, x: d.log_prob(x))(flow, test)))

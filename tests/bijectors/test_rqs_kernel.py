@@ -61,7 +61,8 @@ def test_round_trip(boundary, scale, dtype):
     # A rounding of x moves y by slope times eps |x|: no float x does better.
     size = np.maximum(1.0, np.maximum(np.abs(y), np.abs(x) * np.exp(log_slope)))
     error = np.abs(np.asarray(again) - np.asarray(y)) / size
-    assert np.all(np.isfinite(error)) and np.all(error <= 16 * np.finfo(dtype).eps)
+    assert np.all(np.isfinite(error))
+    assert np.all(error <= 16 * np.finfo(dtype).eps)
     if scale == 1.0:
         np.testing.assert_allclose(log_back, -log_slope, atol=2e3 * np.finfo(dtype).eps, equal_nan=False)
 
@@ -81,7 +82,8 @@ def test_knots_are_pinned_and_floored(boundary):
     spec, raw, _ = _draw(boundary, 30.0, np.float32, count=50)
     x_knots, y_knots, slopes = knots_from_raw(raw, **spec._asdict())
     for knots in (x_knots, y_knots):
-        assert np.all(np.asarray(knots)[:, 0] == -4) and np.all(np.asarray(knots)[:, -1] == 4)
+        assert np.all(np.asarray(knots)[:, 0] == -4)
+        assert np.all(np.asarray(knots)[:, -1] == 4)
         assert np.all(np.diff(np.asarray(knots), axis=-1) >= 0.99 * 8e-3)
     assert np.all(np.asarray(slopes) >= 1e-3)
     if boundary == "circular":

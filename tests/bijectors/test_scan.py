@@ -27,7 +27,12 @@ def stack(depth):
 def objective(layers, x, mode):
     y, log_det = bijectors.Scan(layers, backward=mode).forward_and_log_det(x)
     u, inverse_log_det = bijectors.Scan(layers, backward=mode).inverse_and_log_det(0.3 * x)
-    return jnp.sum(jnp.sin(y)) + jnp.sum(log_det * jnp.arange(len(x), dtype=x.dtype)) + jnp.sum(jnp.cos(u)) + jnp.sum(inverse_log_det)
+    return (
+        jnp.sum(jnp.sin(y))
+        + jnp.sum(log_det * jnp.arange(len(x), dtype=x.dtype))
+        + jnp.sum(jnp.cos(u))
+        + jnp.sum(inverse_log_det)
+    )
 
 
 def test_equals_the_chain_of_its_layers():

@@ -89,7 +89,7 @@ class Elementwise(Distribution):
 
     @offers("_log_cdf")
     def log_cdf(self, x: ArrayLike) -> jax.Array:
-        """Log P(X <= x) for each coordinate, in nats, (*batch, *event) -> (*batch, *event), also where cdf underflows."""
+        """P(X <= x) in log space, (*batch, *event) -> (*batch, *event) nats; accurate where the cdf underflows."""
         return self._coordinatewise("log_cdf", "x", x, self._log_cdf)
 
     @offers("_survival")

@@ -11,9 +11,9 @@ from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._mean_roots import dirichlet_concentration
 from depthjax.numerics import (
     clip_open,
+    log1mexp,
     log_beta,
     log_betainc,
-    log1mexp,
     stirling_error,
     xlog1py,
     xlogy,
@@ -168,7 +168,7 @@ class Beta(Elementwise, ExponentialFamily):
 
 
 def _leading(a, b, x, complement):
-    """Where a small power of x or 1 - x alone makes the density, which a saddle point would assemble from large terms."""
+    """Where a small power of x or 1 - x alone makes the density; a saddle point would assemble it from large terms."""
     total = a + b
     return ((a < 3.0) & (4.0 * total * x < a)) | ((b < 3.0) & (4.0 * total * complement < b))
 

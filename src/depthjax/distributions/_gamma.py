@@ -158,7 +158,7 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     # With a small rate the product underflows before x does.
     underflow = (y < jnp.finfo(y.dtype).tiny) & (inner > 0)
     # A small power of x alone makes the density far below the mean; a saddle point would assemble it from large terms.
-    leading = (a > 1.0) & (underflow | ((a < 3.0) & (4.0 * y < a)))
+    leading = (a > 0.5) & (inner > 0) & ((underflow & (a > 1.0)) | ((a < 3.0) & (4.0 * y < a)))
     saddle = (a > 1.0) & ~leading
     low = jnp.where(saddle | leading, 1.0, a)
     zero = inner == 0

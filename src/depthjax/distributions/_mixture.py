@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from depthjax.core import Distribution, constraints, derived, param, record, require_rank
 from depthjax.distributions._cumulative import Cumulative
 from depthjax.distributions._mixture_pathwise import attach_pathwise, has_conditional_cdfs
+from depthjax.distributions._not_nan import not_nan
 from depthjax.numerics import find_root, log1mexp
 
 _LOG_2 = math.log(2.0)
@@ -41,7 +42,7 @@ class MixtureSameFamily(Cumulative, Distribution):
         Figurnov, Mohamed and Mnih, Implicit Reparameterization Gradients (2018), sec. 4 and appendix.
     """
 
-    logits: jax.Array = param()
+    logits: jax.Array = param(not_nan)
     components: Distribution
     event_shape: tuple[int, ...] = derived()
 

@@ -118,7 +118,7 @@ class VonMises(Elementwise, ExponentialFamily):
 
 
 def _angle_between(loc, x):
-    """x - loc less the whole turns in it, to the last digit also across the cut at pi."""
+    """X - loc less the whole turns in it, to the last digit also across the cut at pi."""
     gap = x - loc
     back = gap - x
     lost = (x - (gap - back)) - (loc + back)

@@ -8,7 +8,7 @@ from flax import nnx
 
 
 def _kernel_first(h, kernel, dimension_numbers, **options):
-    """h @ kernel for one vector h; under vmap the batch comes last, where the maps of a coupling loop over it."""
+    """Product h @ kernel of one vector h; under vmap the batch comes last, where a coupling loops over it."""
     del dimension_numbers
     return jax.lax.dot_general(kernel, h, (((0,), (0,)), ((), ())), **options)
 

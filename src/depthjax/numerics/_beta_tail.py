@@ -1,6 +1,5 @@
 """Density and tails of the beta distribution, from the exact distance of x to the mean."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax

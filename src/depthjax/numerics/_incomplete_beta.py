@@ -12,6 +12,7 @@ from depthjax.numerics._roots import solve_increasing
 from depthjax.numerics._stirling import HALF_LOG_2PI, _error_0, _fitted_difference
 from depthjax.numerics._tables import STIRLING_0
 
+
 def _log_prefactor(a, b, x, q):
     """Return `log(x^a q^b / B(a, b))` for `q = 1 - x`."""
     large = jnp.minimum(a, b) >= 1.0
