@@ -58,7 +58,11 @@ class Beta(Elementwise, ExponentialFamily):
         inner = jnp.where(at_end, 0.5, x)
         saddle = (a > 1.0) & (b > 1.0) & (x > 0) & (x < 1) & ~_leading(a, b, x, 1.0 - x)
         low1, low0 = jnp.where(saddle, 1.0, a), jnp.where(saddle, 1.0, b)
-        direct = xlogy(low1 - 1.0, inner) + xlog1py(low0 - 1.0, -inner) - log_beta(low1, low0)
+        # The library's log1p loses digits far from zero, where log has none to lose.
+        wide = inner > 0.25
+        power0 = xlog1py(low0 - 1.0, -jnp.where(wide, 0.25, inner))
+        power0 = jnp.where(wide, xlogy(low0 - 1.0, 1.0 - jnp.where(wide, inner, 0.5)), power0)
+        direct = xlogy(low1 - 1.0, inner) + power0 - log_beta(low1, low0)
         high1, high0 = jnp.where(saddle, a, _PLACEHOLDER), jnp.where(saddle, b, _PLACEHOLDER)
         around = _saddle(high1, high0, jnp.where(saddle, inner, 0.5))
         high = jnp.where(jnp.where(x == 0, a, b) < 1, jnp.inf, -jnp.inf).astype(x.dtype)

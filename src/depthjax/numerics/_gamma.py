@@ -15,6 +15,7 @@ from depthjax.numerics._stirling import (
     _log_gamma_difference,
     digamma_difference,
     log_gamma,
+    log_gamma_1p,
 )
 from depthjax.numerics._tables import STIRLING_0
 
@@ -91,7 +92,8 @@ def _log_beta(a, b):
     powers = (0.5 - s) * jnp.log1p(t / s) - t * jnp.log1p(s / t)
     stirling = HALF_LOG_2PI + powers - 0.5 * jnp.log(t)
     stirling = stirling + (_error_0(s) - _fitted_difference(STIRLING_0, 1, t, s))
-    return jnp.where(small >= 1.0, stirling, log_gamma(small) - _log_gamma_difference(large, jnp.minimum(small, 1.0)))
+    low = jnp.minimum(small, 1.0)
+    return jnp.where(small >= 1.0, stirling, log_gamma_1p(low) - jnp.log(low) - _log_gamma_difference(large, low))
 
 
 @elementwise
