@@ -51,6 +51,8 @@ class Family:
         moment_condition: factor on the tolerance of moments and entropy.
         draw_condition: factor on the agreement of log_prob(draw) with the one reported with the draw, a number or
             `(*args) -> ` number: the draw is rounded, its density is not.
+        num_noises: how many independent noises make a draw; with more than one a pathwise derivative satisfies its
+            identity on average over the draws of equal value only.
         natural_context: keyword arguments of `from_natural` that the natural parameters do not hold.
     """
 
@@ -74,6 +76,7 @@ class Family:
     cdf_condition: float = 1.0
     moment_condition: float = 1.0
     draw_condition: Any = 1.0
+    num_noises: int = 1
     natural_context: Callable[..., dict] = lambda *args: {}
 
     def record(self, args, dtype):

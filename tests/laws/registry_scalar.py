@@ -2,6 +2,7 @@
 
 import mpmath as mp
 import numpy as np
+import oracle_tails
 from family_entry import Family
 from scipy import special, stats
 
@@ -80,7 +81,7 @@ def _poisson_condition(x, log_rate):
 
 
 def _truncated_moments(loc, scale, low, high):
-    law = _truncnorm(loc, scale, low, high)
+    law = oracle_tails.truncnorm(loc, scale, low, high)
     nodes, weights = np.polynomial.legendre.leggauss(24)
     ends = np.linspace(max(low, loc - 40 * scale), min(high, loc + 40 * scale), 101)
     middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
@@ -128,10 +129,6 @@ def _von_mises_moments(loc, concentration):
     }
 
 
-def _truncnorm(loc, scale, low, high):
-    return stats.truncnorm((low - loc) / scale, (high - loc) / scale, loc, scale)
-
-
 def _von_mises_nodes(loc, concentration):
     width = min(np.pi, 40 / np.sqrt(concentration))
     ends = np.linspace(-width, width, 41)
@@ -145,6 +142,12 @@ def _von_mises_points(loc, concentration):
     width = min(3.0, 6 / np.sqrt(concentration))
     x = loc + np.linspace(-width, width, 23)
     return (x + np.pi) % (2 * np.pi) - np.pi
+
+
+def _truncated_condition(x, loc, scale, low, high):
+    """Rounding of the exponent, taken from the end nearer to the mode, and of the logs of scale and Mills ratio."""
+    near = min((low, high), key=lambda end: abs(end - loc))
+    return 2.0 + abs((x - loc) * (x - near)) / scale**2
 
 
 CONTINUOUS = [
@@ -182,6 +185,7 @@ CONTINUOUS = [
         _student_t,
         "MVECQ",
         "implicit",
+        num_noises=2,
         frozen=stats.t,
         invalid=((0.0, 0.0, 1.0), (-1.0, 0.0, 1.0), (3.0, 0.0, -1.0), (3.0, np.nan, 1.0)),
     ),
@@ -208,7 +212,7 @@ CONTINUOUS = [
         _gamma,
         "MVESCQX",
         "implicit",
-        frozen=lambda a, r: stats.gamma(a, scale=1 / r),
+        frozen=oracle_tails.gamma,
         coordinate="positive",
         edges=(
             ((1.0, 2.0), 0.0, np.log(2.0)),
@@ -224,6 +228,7 @@ CONTINUOUS = [
         _beta,
         "MVECQX",
         "implicit",
+        num_noises=2,
         frozen=stats.beta,
         coordinate="interval",
         edges=(((1.0, 1.0), 0.0, 0.0), ((1.0, 1.0), 1.0, 0.0), ((2.0, 2.0), 1.5, -np.inf), ((2.0, 2.0), -0.5, -np.inf)),
@@ -235,7 +240,8 @@ CONTINUOUS = [
         _truncated_normal,
         "MVECQ",
         "explicit",
-        frozen=_truncnorm,
+        frozen=oracle_tails.truncnorm,
+        condition=_truncated_condition,
         moment_oracle=_truncated_moments,
         coordinate="interval",
         ends=lambda loc, scale, low, high: (low, high),
