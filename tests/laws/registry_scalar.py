@@ -213,6 +213,9 @@ CONTINUOUS = [
         "MVESCQX",
         "implicit",
         frozen=oracle_tails.gamma,
+        condition=lambda x, a, r: (
+            1.0 if a >= 1 else 1.5
+        ),  # below one the terms of the density are several times its size
         coordinate="positive",
         edges=(
             ((1.0, 2.0), 0.0, np.log(2.0)),
