@@ -42,6 +42,14 @@ def pytest_report_header():
     return f"depthjax: jax {jax.__version__}, {'x64' if X64 else 'float32'} leg, {jax.default_backend()}"
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of one file, or of one registry entry, share compiled functions and therefore a worker."""
+    for item in items:
+        entry = getattr(item, "callspec", None) and item.callspec.params.get("entry")
+        group = f"{item.path.stem}[{entry.name}]" if hasattr(entry, "name") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of small public data sets that may lie beside the repository."""

@@ -35,6 +35,7 @@ class Family:
         offers: letters of `METHODS`; a class has those methods and none of the others.
         pathwise: what `reparameterized` must say.
         frozen: `(*args) ->` a frozen scipy distribution of the same law, for scalar events.
+        transport: `(*args) ->` the law whose cdf a draw keeps as parameters move, when it is not `frozen`.
         points: `(*args) -> (n, *event)` where to evaluate; quantiles of `frozen` when not given.
         nodes: `(*args) -> (x, weights)` a quadrature (or enumeration) of the support; by `coordinate` if not given.
         coordinate: "real", "positive", "interval" (0, 1), or "integer".
@@ -62,6 +63,7 @@ class Family:
     offers: str
     pathwise: str
     frozen: Callable[..., Any] | None = None
+    transport: Callable[..., Any] | None = None
     points: Callable[..., np.ndarray] | None = None
     nodes: Callable[..., tuple[np.ndarray, np.ndarray]] | None = None
     coordinate: str = "real"

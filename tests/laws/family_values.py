@@ -14,16 +14,25 @@ KEY = 20
 
 
 def compute(dist, x, log_p, seed):
-    """All public results for one record at points x (n, *event) and log-probabilities log_p (n,)."""
-    key = jax.random.key(seed)
-    out = {"log_prob": dist.log_prob(x)}
-    drawn, out["sample_log_prob"] = dist.sample_and_log_prob(key, (NUM_SAMPLES,))
-    out["sample"], out["log_prob_of_sample"] = drawn, dist.log_prob(drawn)
+    """All public results for one record at points x (n, *event) and log-probabilities log_p (n,), with derivatives."""
+    out = compute_values(dist, x, log_p, seed)
+    drawn = out["sample"]
+    out["log_prob_of_sample"] = dist.log_prob(drawn)
     out["sample_inside"] = jnp.ravel(dist.support.contains(drawn))
     out["param_grad"] = jax.vmap(jax.grad(lambda d, event: d.log_prob(event)), (None, 0))(dist, x)
     if jnp.issubdtype(drawn.dtype, jnp.inexact):
         out["score"] = jax.vmap(jax.grad(dist.log_prob))(x)
         out["score_of_sample"] = jax.vmap(jax.grad(dist.log_prob))(drawn)
+    if hasattr(dist, "natural_parameters"):
+        out["family"] = exponential_family(dist, x)
+    return out
+
+
+def compute_values(dist, x, log_p, seed):
+    """The values alone."""
+    key = jax.random.key(seed)
+    out = {"log_prob": dist.log_prob(x)}
+    out["sample"], out["sample_log_prob"] = dist.sample_and_log_prob(key, (NUM_SAMPLES,))
     for letter in "MVESK":
         for method in METHODS[letter]:
             if hasattr(dist, method):
@@ -40,8 +49,6 @@ def compute(dist, x, log_p, seed):
     if hasattr(dist, "from_noise"):
         noise = dist.sample_noise(key, (64,))
         out["from_noise"] = jax.vmap(dist.from_noise)(noise)
-    if hasattr(dist, "natural_parameters"):
-        out["family"] = exponential_family(dist, x)
     return out
 
 

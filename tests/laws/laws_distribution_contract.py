@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from family_entry import METHODS
-from family_values import LOG_P, compute, evaluate_records, padded
+from family_values import LOG_P, compute_values, evaluate_records, padded
 
 import depthjax as dj
 
@@ -43,11 +43,11 @@ def law_bad_values(entry, dtype):
 
 
 def law_dtype(entry, dtype):
-    """Results have the dtype of the parameters, bfloat16 included; draws of a discrete family are int32."""
-    for kind in (dtype, ml_dtypes.bfloat16):
+    """Results have the dtype of the parameters, bfloat16 and, under x64, float32 too; discrete draws are int32."""
+    for kind in dict.fromkeys((np.float32, dtype, ml_dtypes.bfloat16)):
         record = entry.record(entry.draws[0], kind)
         x = np.asarray(entry.evaluation_points(entry.draws[0], dtype), kind)
-        shapes = jax.eval_shape(compute, record, x, np.asarray(LOG_P, kind), 0)
+        shapes = jax.eval_shape(compute_values, record, x, np.asarray(LOG_P, kind), 0)
         for path, leaf in jax.tree_util.tree_leaves_with_path(shapes):
             name = jax.tree_util.keystr(path)
             expected = np.bool_ if "inside" in name else kind
@@ -77,13 +77,16 @@ def law_transformations(entry, dtype):
     slack = 16 * eps * float(np.max(entry.conditions(points[0], entry.draws[0])))
     tolerance = {"rtol": slack, "atol": slack}
     np.testing.assert_allclose(records[0].log_prob(points[0]), batch[0], **tolerance)
-    np.testing.assert_allclose([records[0].log_prob(x) for x in points[0][:2]], batch[0][:2], **tolerance)
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *records)
-    for args, x, got, want in zip(entry.draws, points, dj.log_prob_each(stacked, np.stack(points)), batch, strict=True):
+    stacked, square = jax.tree.map(lambda *leaves: jnp.stack(leaves), *records), points[0][:4]
+    square = square.reshape(2, 2, *square.shape[1:])
+    one, four, each = jax.jit(lambda d, s, xs: (d.log_prob(xs[0, 1]), d.log_prob(square), dj.log_prob_each(s, xs)))(
+        records[0], stacked, np.stack(points)
+    )
+    np.testing.assert_allclose(one, batch[0][1], **tolerance)
+    np.testing.assert_allclose(np.ravel(four), batch[0][:4], **tolerance)
+    for args, x, got, want in zip(entry.draws, points, each, batch, strict=True):
         slack = 16 * eps * entry.conditions(x, args)
         assert (np.abs(got - want) <= slack * np.maximum(1, np.abs(want))).all(), (entry.name, args)
-    square = points[0][:4].reshape(2, 2, *points[0].shape[1:])
-    np.testing.assert_allclose(np.ravel(records[0].log_prob(square)), batch[0][:4], **tolerance)
     with jax.checking_leaks():
         jax.jit(lambda d: d.sample_and_log_prob(jax.random.key(0), (2,)))(records[0])
 
@@ -106,12 +109,12 @@ def law_pathwise(entry, dtype):
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(slopes))
     if not checked:
         return
-    z = np.asarray(z)
-    density = entry.frozen(*args).pdf(z)
+    z, frozen = np.asarray(z), entry.transport or entry.frozen
+    density = frozen(*args).pdf(z)
     for k, slope in enumerate(jax.tree.leaves(slopes)):
         step = 1e-5 * max(1.0, abs(args[k]))
         up, down = ([a + s * step * (j == k) for j, a in enumerate(args)] for s in (1, -1))
-        want = -(entry.frozen(*up).cdf(z) - entry.frozen(*down).cdf(z)) / (2 * step)
+        want = -(frozen(*up).cdf(z) - frozen(*down).cdf(z)) / (2 * step)
         _check_transport(np.asarray(slope) * density, want, z, entry.num_noises, f"{entry.name} field {k}")
 
 

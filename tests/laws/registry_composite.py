@@ -4,7 +4,7 @@ import jax
 import mpmath as mp
 import numpy as np
 from family_entry import Family, panels
-from registry_scalar import normal
+from registry_scalar import gamma, normal
 from scipy import special, stats
 
 import depthjax.bijectors as bij
@@ -57,6 +57,15 @@ class _NormalMixture:
         return float(self.weights @ (self.parts.var() + self.parts.mean() ** 2)) - self.mean() ** 2
 
 
+def _mixture_nodes(logits, loc, scale):
+    """Panels no wider than half the narrowest part."""
+    reach = 12 * np.max(scale)
+    ends = np.arange(np.min(loc) - reach, np.max(loc) + reach, 0.5 * np.min(scale))
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
+    return (middle[:, None] + half[:, None] * nodes).ravel(), (half[:, None] * weights).ravel()
+
+
 def _mixture_record(logits, loc, scale, *, dtype):
     components = jax.vmap(dists.Normal)(np.asarray(loc, dtype), np.asarray(scale, dtype))
     return dists.MixtureSameFamily(np.asarray(logits, dtype), components)
@@ -83,7 +92,15 @@ def _product_laws(loc, scale, concentration, rate):
 
 
 def _product(x, *args):
-    return float(sum(law.logpdf(v) for law, v in zip(_product_laws(*args), x, strict=True)))
+    with mp.workdps(40):
+        (one, two), args = ([mp.mpf(float(v)) for v in values] for values in (x, args))
+        return float(normal(one, *args[:2]) + gamma(two, *args[2:]))
+
+
+def _product_condition(x, *args):
+    """The two terms may cancel."""
+    parts = [float(law.logpdf(v)) for law, v in zip(_product_laws(*args), x, strict=True)]
+    return sum(abs(part) for part in parts) / max(1.0, abs(sum(parts)))
 
 
 def _product_points(*args):
@@ -129,6 +146,7 @@ COMPOSED = [
         frozen=_NormalMixture,
         build=_mixture_record,
         points=lambda *a: np.linspace(-8, 8, 24),
+        nodes=_mixture_nodes,
         condition=4.0,
         cdf_condition=4.0,
         moment_oracle=lambda *a: {"mean": _NormalMixture(*a).mean(), "variance": _NormalMixture(*a).var()},
@@ -162,6 +180,7 @@ COMPOSED = [
         "implicit",
         scalar=False,
         build=_product_record,
+        condition=_product_condition,
         points=_product_points,
         nodes=_product_nodes,
         moment_oracle=_product_moments,

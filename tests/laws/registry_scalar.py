@@ -32,7 +32,7 @@ def _uniform(x, low, high):
     return -mp.log(high - low)
 
 
-def _gamma(x, concentration, rate):
+def gamma(x, concentration, rate):
     return concentration * mp.log(rate) + (concentration - 1) * mp.log(x) - rate * x - mp.loggamma(concentration)
 
 
@@ -90,30 +90,6 @@ def _truncated_moments(loc, scale, low, high):
     mass = w * np.exp(log_p)
     mean = mass @ x
     return {"mean": mean, "variance": mass @ (x - mean) ** 2, "entropy": -(mass @ log_p)}
-
-
-class _VonMises:
-    """The part of scipy's frozen interface that the laws use, on (-pi, pi]; tails below 1e-6 are left out."""
-
-    dist = stats.vonmises
-
-    def __init__(self, loc, concentration):
-        self.loc, self.concentration = loc, concentration
-        self.law = stats.vonmises(concentration, loc)
-
-    def pdf(self, x):
-        return self.law.pdf(x)
-
-    def cdf(self, x):
-        return self.law.cdf(x) - self.law.cdf(-np.pi)
-
-    def logcdf(self, x):
-        mass = self.cdf(x)
-        return np.log(np.where(mass > 1e-6, mass, np.nan))
-
-    def logsf(self, x):
-        mass = 1 - self.cdf(x)
-        return np.log(np.where(mass > 1e-6, mass, np.nan))
 
 
 def _von_mises_moments(loc, concentration):
@@ -195,7 +171,7 @@ CONTINUOUS = [
         _uniform,
         "MVECQ",
         "explicit",
-        frozen=lambda low, high: stats.uniform(low, high - low),
+        frozen=oracle_tails.uniform,
         coordinate="interval",
         ends=lambda low, high: (low, high),
         edges=(
@@ -209,7 +185,7 @@ CONTINUOUS = [
     Family(
         "Gamma",
         ((2.5, 1.5), (0.3, 20.0), (50.0, 1.0), (1e6, 1.0)),
-        _gamma,
+        gamma,
         "MVESCQX",
         "implicit",
         frozen=oracle_tails.gamma,
@@ -262,7 +238,8 @@ CONTINUOUS = [
         _von_mises,
         "MVESCX",
         "implicit",
-        frozen=_VonMises,
+        frozen=oracle_tails.VonMises,
+        transport=oracle_tails.rotating_von_mises,
         moment_oracle=_von_mises_moments,
         nodes=_von_mises_nodes,
         points=_von_mises_points,
@@ -293,7 +270,7 @@ DISCRETE = [
         _poisson,
         "MVCX",
         "none",
-        frozen=lambda log_rate: stats.poisson(np.exp(log_rate)),
+        frozen=oracle_tails.poisson,
         condition=_poisson_condition,
         coordinate="integer",
         edges=(((-np.inf,), 0.0, 0.0), ((-np.inf,), 1.0, -np.inf), ((0.0,), 0.5, -np.inf), ((0.0,), -1.0, -np.inf)),

@@ -1,7 +1,8 @@
 """Families of vector events, and families with vector parameters."""
 
+import mpmath as mp
 import numpy as np
-from family_entry import Family, panels
+from family_entry import Family
 from scipy import special, stats
 
 TRIL = np.array([[1.5, 0.0], [0.3, 0.8]])
@@ -95,8 +96,10 @@ def _from_precision(precision_tril):
 
 
 def _dirichlet(x, concentration):
-    terms = (concentration - 1) * np.log(x)
-    return float(special.gammaln(concentration.sum()) + np.sum(terms - special.gammaln(concentration)))
+    with mp.workdps(40):
+        a, x = ([mp.mpf(float(v)) for v in values] for values in (concentration, x))
+        terms = [(c - 1) * mp.log(v) - mp.loggamma(c) for c, v in zip(a, x, strict=True)]
+        return float(mp.loggamma(sum(a)) + sum(terms))
 
 
 def _simplex_points(concentration):
@@ -106,14 +109,27 @@ def _simplex_points(concentration):
     return x / x.sum(axis=-1, keepdims=True)
 
 
+def _share_panels(a, b):
+    """Nodes x, 1 - x and weights for Beta(a, b), in log-odds, from which both shares keep their digits."""
+    spread = np.sqrt(1 / a + 1 / b)
+    steps = np.concatenate([np.linspace(0, 12, 37) * spread, 12 * spread + np.geomspace(0.1, 60, 25) / min(a, b, 1.0)])
+    ends = np.log(a / b) + np.unique(np.concatenate([-steps, steps]))
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
+    t = (middle[:, None] + half[:, None] * nodes).ravel()
+    x, rest = special.expit(t), special.expit(-t)
+    w = (half[:, None] * weights).ravel() * x * rest
+    keep = a * np.log(x) + b * np.log(rest) - special.betaln(a, b) > -46
+    return x[keep], rest[keep], w[keep]
+
+
 def _simplex_nodes(concentration):
-    """Stick-breaking: x_1 ~ Beta(a_1, a_2 + a_3), x_2/(1 - x_1) ~ Beta(a_2, a_3); logit coordinates on both."""
-    beta = Family("Beta", (), None, "", "", frozen=stats.beta, coordinate="interval")
+    """Stick-breaking: x_1 ~ Beta(a_1, a_2 + a_3), x_2/(1 - x_1) ~ Beta(a_2, a_3)."""
     a, b, c = concentration
-    (s, ws), (t, wt) = panels(beta, (a, b + c)), panels(beta, (b, c))
-    s, t = s[:, None], t[None, :]
-    x = np.stack(np.broadcast_arrays(s, (1 - s) * t, (1 - s) * (1 - t)), -1).reshape(-1, 3)
-    return x, (ws[:, None] * wt[None, :] * (1 - s)).ravel()
+    (s, u, ws), (t, v, wt) = _share_panels(a, b + c), _share_panels(b, c)
+    s, u = s[:, None], u[:, None]
+    x = np.stack(np.broadcast_arrays(s, u * t, u * v), -1).reshape(-1, 3)
+    return x, (ws[:, None] * wt[None, :] * u).ravel()
 
 
 def _dirichlet_moments(concentration):

@@ -9,7 +9,7 @@ from registry_bijectors import ENTRIES
 import depthjax.bijectors as bij
 from depthjax.core import Bijector
 
-DTYPES = [np.float32] + ([np.float64] if jax.config.jax_enable_x64 else [])
+DTYPES = [np.float64 if jax.config.jax_enable_x64 else np.float32]
 HERE = [entry for entry in ENTRIES if hasattr(bij, entry.name.split(":")[0])]
 BY_DTYPE = [law for name, law in vars(laws).items() if name.startswith("law_") and name != "law_export"]
 

@@ -8,12 +8,13 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._gamma_sampling import sample_log_gamma
-from depthjax.distributions._gamma_tails import quantile_from_log_p, quantile_from_log_q
 from depthjax.distributions._mean_roots import gamma_concentration
 from depthjax.numerics import (
     clip_open,
     deviance,
+    gammainccinv_exp,
     gammaincinv,
+    gammaincinv_exp,
     log_gammainc,
     log_gammaincc,
     stirling_error,
@@ -115,10 +116,10 @@ class Gamma(Elementwise, ExponentialFamily):
         return gammaincinv(self.concentration, p) / self.rate
 
     def _quantile_from_log(self, log_p):
-        return quantile_from_log_p(self.concentration, log_p) / self.rate
+        return gammaincinv_exp(self.concentration, log_p) / self.rate
 
     def _quantile_from_log_survival(self, log_q):
-        return quantile_from_log_q(self.concentration, log_q) / self.rate
+        return gammainccinv_exp(self.concentration, log_q) / self.rate
 
     def natural_parameters(self):
         """Eta = {log_x: a - 1, x: -r}."""

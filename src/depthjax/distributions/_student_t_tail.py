@@ -12,9 +12,7 @@ _HUGE = 1e15
 _DEPTH = 40.0
 _NUM_STEPS = 8
 _LOG_2 = math.log(2.0)
-_POINTS, _WEIGHTS = gauss_legendre_rule(64)
-# The fourth power puts nodes densely at the near end, where the integrand bends; the far end is a plain exponential.
-_STEPS, _STEP_WEIGHTS = (0.5 + 0.5 * _POINTS) ** 4, 2.0 * (0.5 + 0.5 * _POINTS) ** 3 * _WEIGHTS
+_NUM_POINTS = 64
 
 
 def log_peak(df):
@@ -45,12 +43,19 @@ def _reach(df, slope):
     return jnp.minimum(depth + _LOG_2, depth + jnp.log1p(jnp.sqrt(-jnp.expm1(-2.0 * depth))))
 
 
+def _rule():
+    """The fourth power puts nodes densely at the near end, where the integrand bends; the far end is exponential."""
+    points, weights = gauss_legendre_rule(_NUM_POINTS)
+    share = 0.5 + 0.5 * points
+    return share**4, 2.0 * share**3 * weights
+
+
 def _log_mass(slope, df):
     """Log of the integral of (cosh(y + s)/cosh(y))^-df over s >= 0."""
     reach = _reach(*jax.lax.stop_gradient((df, slope)))
     column = (-1,) + (1,) * df.ndim
-    steps, weights = (jnp.asarray(np.asarray(v), df.dtype).reshape(column) for v in (_STEPS, _STEP_WEIGHTS))
-    shape = (len(_STEPS), *df.shape)
+    steps, weights = (jnp.asarray(np.asarray(v), df.dtype).reshape(column) for v in _rule())
+    shape = (_NUM_POINTS, *df.shape)
     rows, powers = jnp.broadcast_to(slope[None], shape), jnp.broadcast_to(df[None], shape)
     values = jnp.exp(-powers * _log_growth(rows, steps * reach[None]))
     return jnp.log(reach) + jnp.log(jnp.sum(weights * values, axis=0))

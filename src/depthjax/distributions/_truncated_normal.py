@@ -159,17 +159,18 @@ class TruncatedNormal(Elementwise):
 def _moments(peak, below, above):
     """Mass, mean and variance of y = z - peak under exp(-peak y - y^2/2) between two offsets from it.
 
-    The interval is cut where the weight falls below exp(-40), beyond which it adds nothing in any dtype.
+    The interval is cut where the weight falls below exp(-40), beyond which it adds nothing in any dtype. Nodes are
+    counted from the end nearer to the peak, so that in a tail, where that end is 0, small offsets keep their digits.
     """
     nodes, weights = (np.asarray(v) for v in gauss_legendre_rule(_NUM_POINTS))
     steep = jnp.abs(peak)
     reach = 2.0 * _DEPTH / (steep + jnp.sqrt(steep * steep + 2.0 * _DEPTH))
     start, stop = jnp.maximum(below, -reach), jnp.minimum(above, reach)
     column = (-1,) + (1,) * peak.ndim
-    nodes = jnp.asarray(nodes, peak.dtype).reshape(column)
+    steps = jnp.asarray(1.0 + nodes, peak.dtype).reshape(column)
     weights = jnp.asarray(weights, peak.dtype).reshape(column)
-    half, middle = 0.5 * (stop - start), 0.5 * (stop + start)
-    y = middle[None] + half[None] * nodes
+    half = 0.5 * (stop - start)
+    y = jnp.where(jnp.abs(start) <= jnp.abs(stop), start + half * steps, stop - half * steps)
     mass = weights * jnp.exp(-y * (peak[None] + 0.5 * y))
     total = jnp.sum(mass, axis=0)
     share = mass / total[None]

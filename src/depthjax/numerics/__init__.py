@@ -15,10 +15,12 @@ from depthjax.numerics._gamma import multigammaln as multigammaln
 from depthjax.numerics._implicit import RootResult as RootResult
 from depthjax.numerics._incomplete_beta import betaincinv as betaincinv
 from depthjax.numerics._incomplete_beta import log_betainc as log_betainc
-from depthjax.numerics._incomplete_gamma import gammainccinv as gammainccinv
-from depthjax.numerics._incomplete_gamma import gammaincinv as gammaincinv
 from depthjax.numerics._incomplete_gamma import log_gammainc as log_gammainc
 from depthjax.numerics._incomplete_gamma import log_gammaincc as log_gammaincc
+from depthjax.numerics._incomplete_gamma_inverse import gammainccinv as gammainccinv
+from depthjax.numerics._incomplete_gamma_inverse import gammainccinv_exp as gammainccinv_exp
+from depthjax.numerics._incomplete_gamma_inverse import gammaincinv as gammaincinv
+from depthjax.numerics._incomplete_gamma_inverse import gammaincinv_exp as gammaincinv_exp
 from depthjax.numerics._linalg import householder_product as householder_product
 from depthjax.numerics._linalg import log_det_lu as log_det_lu
 from depthjax.numerics._linalg import spectral_norm_bound as spectral_norm_bound

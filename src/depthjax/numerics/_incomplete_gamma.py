@@ -1,7 +1,5 @@
 """Regularised incomplete gamma functions in logarithms, for every shape and both tails."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +10,6 @@ from depthjax.numerics._elementwise import elementwise, forward_mode, with_parti
 from depthjax.numerics._gamma import _ATANH, _deviance
 from depthjax.numerics._logs import _log1mexp
 from depthjax.numerics._normal import _mills
-from depthjax.numerics._roots import solve_increasing
 from depthjax.numerics._stirling import HALF_LOG_2PI, _error_0, log_gamma_1p
 from depthjax.numerics._temme_table import TEMME
 
@@ -29,7 +26,7 @@ def _log_prefactor(a, x):
     return jnp.where(small, direct, saddle)
 
 
-def _log_density(a, x):
+def log_density(a, x):
     return _log_prefactor(a, x) + jnp.log(a) - jnp.log(x)
 
 
@@ -121,7 +118,7 @@ def _small_upper(a, x):
     return -jnp.expm1(u) - jnp.exp(u) * a * total
 
 
-def _log_tails(a, x, *, shadowed=False):
+def log_tails(a, x, *, shadowed=False):
     """Return `(log P, log Q)` for positive finite `a` and `x`."""
     temme = (a > 20.0) & (jnp.abs(x - a) < 0.3 * a)
     small = ~temme & (a < 1.0) & (x < 1.0)
@@ -143,22 +140,22 @@ def _log_tails(a, x, *, shadowed=False):
 
 def _slope_in_shape(which):
     def slope(a, x):
-        return jax.jvp(lambda shape: _log_tails(shape, x, shadowed=True)[which], (a,), (jnp.ones_like(a),))[1]
+        return jax.jvp(lambda shape: log_tails(shape, x, shadowed=True)[which], (a,), (jnp.ones_like(a),))[1]
 
     return forward_mode(slope)
 
 
-_dlog_p_da, _dlog_q_da = _slope_in_shape(0), _slope_in_shape(1)
+dlog_p_da, dlog_q_da = _slope_in_shape(0), _slope_in_shape(1)
 
 
-@with_partials(_dlog_p_da, lambda a, x: jnp.exp(_log_density(a, x) - _log_p(a, x)))
-def _log_p(a, x):
-    return _log_tails(a, x)[0]
+@with_partials(dlog_p_da, lambda a, x: jnp.exp(log_density(a, x) - log_p(a, x)))
+def log_p(a, x):
+    return log_tails(a, x)[0]
 
 
-@with_partials(_dlog_q_da, lambda a, x: -jnp.exp(_log_density(a, x) - _log_q(a, x)))
-def _log_q(a, x):
-    return _log_tails(a, x)[1]
+@with_partials(dlog_q_da, lambda a, x: -jnp.exp(log_density(a, x) - log_q(a, x)))
+def log_q(a, x):
+    return log_tails(a, x)[1]
 
 
 def _with_edges(tail, a, x, *, at_zero, at_inf):
@@ -187,7 +184,7 @@ def log_gammainc(a: ArrayLike, x: ArrayLike) -> jax.Array:
     Source: Gil, Segura and Temme, "Efficient and accurate algorithms for incomplete gamma ratios", 2012; NIST
         Handbook 8.11.4, 8.9.2, 8.12.7.
     """
-    return _with_edges(_log_p, a, x, at_zero=-jnp.inf, at_inf=0.0)
+    return _with_edges(log_p, a, x, at_zero=-jnp.inf, at_inf=0.0)
 
 
 @elementwise
@@ -203,96 +200,4 @@ def log_gammaincc(a: ArrayLike, x: ArrayLike) -> jax.Array:
 
     Numerics: as `log_gammainc`; for `a < 1`, `x < 1` an alternating series without the cancellation of `1 - P`.
     """
-    return _with_edges(_log_q, a, x, at_zero=0.0, at_inf=-jnp.inf)
-
-
-def _solve_tail(a, log_p, log_q):
-    """Solve in `log x` against the smaller tail, between rigorous bounds."""
-    lower = (log_p + log_gamma_1p(a)) / a
-    depth = 1.0 - log_q
-    upper = jnp.log(a + jnp.sqrt(2.0 * a * depth) + depth)
-    use_p = log_p < log_q
-    floor = 0.98 * math.log(float(jnp.finfo(a.dtype).tiny))
-
-    def evaluate(y):
-        x = jnp.exp(y)
-        log_lower, log_upper = _log_tails(a, x)
-        tail = jnp.where(use_p, log_lower, log_upper)
-        slope = jnp.exp(_log_density(a, x) + y - tail)
-        return jnp.where(use_p, log_lower - log_p, log_q - log_upper), slope
-
-    # Below the floor the first term of the series is all there is, and `lower` is the answer.
-    underflow = lower < floor
-    start = jnp.maximum(lower - 1e-3 * (1.0 + jnp.abs(lower)), floor)
-    end = jnp.maximum(upper, start + 1.0)
-    middle = jnp.clip(jnp.where(a > 1.0, jnp.log(a), lower), start, end)
-    root = solve_increasing(evaluate, start, end, middle)
-    return jnp.exp(jnp.where(underflow, lower, root))
-
-
-def _inverse_slope_in_shape(a, x, *, lower):
-    """Return dx/da at fixed probability, from whichever tail is small."""
-    log_p, log_q, density = _log_p(a, x), _log_q(a, x), _log_density(a, x)
-    from_p = -_dlog_p_da(a, x) * jnp.exp(log_p - density)
-    return jnp.where(lower, from_p, _dlog_q_da(a, x) * jnp.exp(log_q - density))
-
-
-def _inverse(sign, tails):
-    """Build the inverse of P (`sign` 1) or Q (`sign` -1) in its second argument."""
-
-    def in_shape(a, p):
-        log_p, log_q = tails(p)
-        return _inverse_slope_in_shape(a, inverse(a, p), lower=log_p < log_q)
-
-    def in_probability(a, p):
-        return sign * jnp.exp(-_log_density(a, inverse(a, p)))
-
-    @with_partials(in_shape, in_probability)
-    def inverse(a, p):
-        return _solve_tail(a, *tails(p))
-
-    def guarded(a, p):
-        inside = (a > 0.0) & (p > 0.0) & (p < 1.0) & (a < jnp.inf)
-        value = inverse(jnp.where(inside, a, 1.0), jnp.where(inside, p, 0.5))
-        low, high = (0.0, jnp.inf) if sign > 0 else (jnp.inf, 0.0)
-        edge = jnp.where(p == 0.0, low, jnp.where(p == 1.0, high, jnp.nan))
-        return jnp.where(inside, value, jnp.where(a > 0.0, edge, jnp.nan))
-
-    return guarded
-
-
-_inverse_p = _inverse(1.0, lambda p: (jnp.log(p), jnp.log1p(-p)))
-_inverse_q = _inverse(-1.0, lambda q: (jnp.log1p(-q), jnp.log(q)))
-
-
-@elementwise
-def gammaincinv(a: ArrayLike, p: ArrayLike) -> jax.Array:
-    """Inverse of the regularised lower incomplete gamma function in its second argument: `P(a, x) = p`.
-
-    Args:
-        a: shape, any shape, positive.
-        p: probability, a shape that broadcasts, in [0, 1].
-
-    Returns:
-        `x`, broadcast shape; zero where `x` is below the smallest number (small `a`), NaN for invalid arguments.
-
-    Numerics: safeguarded Newton in `log x` on the logarithm of the smaller tail. Derivatives are implicit,
-        dx/dp = 1 / density and dx/da = -(dP/da) / density.
-    """
-    return _inverse_p(a, p)
-
-
-@elementwise
-def gammainccinv(a: ArrayLike, q: ArrayLike) -> jax.Array:
-    """Inverse of the regularised upper incomplete gamma function in its second argument: `Q(a, x) = q`.
-
-    Args:
-        a: shape, any shape, positive.
-        q: upper-tail probability, a shape that broadcasts, in [0, 1].
-
-    Returns:
-        `x`, broadcast shape.
-
-    Numerics: as `gammaincinv`; keeps its digits for tiny `q`.
-    """
-    return _inverse_q(a, q)
+    return _with_edges(log_q, a, x, at_zero=0.0, at_inf=-jnp.inf)
