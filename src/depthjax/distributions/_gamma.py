@@ -11,18 +11,18 @@ from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._mean_roots import gamma_concentration
 from depthjax.numerics import (
     clip_open,
-    deviance,
     gammainccinv_exp,
     gammaincinv,
     gammaincinv_exp,
     log_gammainc,
     log_gammaincc,
     stirling_error,
+    with_partials,
 )
+from depthjax.numerics._gamma import atanh_excess
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_PLACEHOLDER = 2.0
-_FAR = 1e-6
+_LIFT = 2.0**100
 
 
 @record
@@ -36,9 +36,9 @@ class Gamma(Elementwise, ExponentialFamily):
         rate: r, the inverse of the scale, (*event), positive.
 
     Numerics:
-        Above a = 1 by the saddle point -stirling_error(a) - deviance(a, r x) + log(a)/2 - log(2 pi)/2 - log x, whose
-        terms do not grow with a. At x = 0 the density is r for a = 1, with finite gradient. `sample_log` and
-        `log_prob_from_log` hold draws that underflow.
+        Around the mean by the saddle point -stirling_error(a) - deviance(a, r x) + log(a)/2 - log(2 pi)/2 - log x,
+        whose terms do not grow with a; one logarithm for each x. At x = 0 the density is r for a = 1, with finite
+        gradient. `sample_log` and `log_prob_from_log` hold draws that underflow.
 
     Source:
         Loader, Fast and Accurate Computation of Binomial Probabilities (2000), sec. 4; implicit gradient, Figurnov et
@@ -151,30 +151,43 @@ class Gamma(Elementwise, ExponentialFamily):
         return cls(concentration, concentration / mean["x"])
 
 
+def _log_ratio(a, rate, x):
+    """Log of rate x/a for x > 0, also where the product underflows or overflows."""
+    info = jnp.finfo(x.dtype)
+    small = rate * x < info.tiny
+    ratio = (rate * jnp.where(small, x * _LIFT, x)) / a
+    return jnp.log(jnp.clip(ratio, info.tiny, info.max)) - jnp.where(small, math.log(_LIFT), 0.0)
+
+
+def _slope_in_concentration(a, rate, x):
+    error, slope = jax.jvp(stirling_error, (a,), (jnp.ones_like(a),))
+    return _log_ratio(a, rate, jnp.where(x == 0, 1.0, x)) + 0.5 / a - slope
+
+
+def _slope_in_x(a, rate, x):
+    zero = x == 0
+    return jnp.where(zero & (a == 1), -rate, jnp.where(zero, 0.0, (a - 1.0) / jnp.where(zero, 1.0, x) - rate))
+
+
+@with_partials(_slope_in_concentration, lambda a, rate, x: (a - rate * x) / rate, _slope_in_x)
 def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
-    """Log density of Gamma(a, rate) at x >= 0, arrays of one shape."""
-    edge = (x == 0) & (a != 1)
-    inner = jnp.where(edge, 1.0, x)
-    y = rate * inner
-    # With a small rate the product underflows before x does.
-    underflow = (y < jnp.finfo(y.dtype).tiny) & (inner > 0)
-    # A small power of x alone makes the density far below the mean; a saddle point would assemble it from large terms.
-    leading = (a > 0.5) & (inner > 0) & ((underflow & (a > 1.0)) | ((a < 3.0) & (4.0 * y < a)))
-    saddle = (a > 1.0) & ~leading
-    low = jnp.where(saddle | leading, 1.0, a)
-    zero = inner == 0
-    point = jnp.where(zero, 1.0, inner)
-    far = underflow | (point < _FAR)
-    log_ratio = jnp.where(far, jnp.log(low) - jnp.log(point), jnp.log(low / jnp.where(far, low, point)))
-    log_y = jnp.where(underflow | zero, jnp.log(rate) + jnp.log(point), jnp.log(jnp.where(underflow | zero, 1.0, y)))
-    direct = jnp.where(zero, jnp.log(rate), log_ratio + low * log_y - jax.lax.lgamma(low + 1.0)) - y
-    high = jnp.where(saddle, a, _PLACEHOLDER)
-    peak = 0.5 * jnp.log(high) - _HALF_LOG_2PI - stirling_error(high) - jnp.log(jnp.where(saddle, inner, 1.0))
-    around = peak - deviance(high, jnp.where(saddle, y, _PLACEHOLDER))
-    few = jnp.where(leading, a, _PLACEHOLDER)
-    power = jnp.log(rate) + (few - 1.0) * (jnp.log(rate) + jnp.log(point)) - jax.lax.lgamma(few) - y
-    value = jnp.where(saddle, around, jnp.where(leading, power, direct))
-    return jnp.where(edge, jnp.where(a < 1, jnp.inf, -jnp.inf).astype(x.dtype), value)
+    """Log density of Gamma(a, rate) at x >= 0, arrays of one shape.
+
+    With y = rate x it is log rate - log(a)/2 - log(2 pi)/2 - S(a) + (a - 1) log(y/a) - (y - a), S the error of
+    Stirling's formula. Near the mean the last terms are -deviance(a, y) - log(y/a), each of which is small there.
+    """
+    zero = x == 0
+    point = jnp.where(zero, 1.0, x)
+    y = rate * point
+    log_ratio = _log_ratio(a, rate, point)
+    v = (a - y) / (a + y)
+    near = jnp.abs(v) < 0.4
+    v = jnp.where(near, v, 0.0)
+    around = -((a - y) * v + 2.0 * a * atanh_excess(v)) - log_ratio
+    shape = jnp.where(near, around, (a - 1.0) * log_ratio - (y - a))
+    value = jnp.log(rate) - (0.5 * jnp.log(a) + _HALF_LOG_2PI + stirling_error(a)) + shape
+    at_zero = jnp.where(a == 1, jnp.log(rate), jnp.where(a < 1, jnp.inf, -jnp.inf))
+    return jnp.where(zero, at_zero, value)
 
 
 def log_density_from_log(a: jax.Array, rate: jax.Array, log_x: jax.Array) -> jax.Array:

@@ -5,7 +5,7 @@ import numpy as np
 from jax import lax
 
 from depthjax.numerics._elementwise import with_partials
-from depthjax.numerics._gamma import _atanh_excess, _deviance
+from depthjax.numerics._gamma import _deviance, atanh_excess
 
 _DEPTH = 40.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -44,7 +44,7 @@ def log1p_excess(w):
     v = w / (2.0 + w)
     near = jnp.abs(v) < 0.4
     v, inner = jnp.where(near, v, 0.0), jnp.where(near, w, 0.0)
-    return jnp.where(near, 2.0 * _atanh_excess(v) - inner * v, jnp.log1p(w) - w)
+    return jnp.where(near, 2.0 * atanh_excess(v) - inner * v, jnp.log1p(w) - w)
 
 
 @with_partials(jnp.expm1)

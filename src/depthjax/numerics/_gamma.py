@@ -23,10 +23,11 @@ from depthjax.numerics._tables import STIRLING_0
 _ATANH = 1.0 / np.arange(3.0, 45.0, 2.0)
 
 
-def _atanh_excess(v):
-    """Return `atanh(v) - v` for |v| <= 0.4."""
+def atanh_excess(v: jax.Array) -> jax.Array:
+    """Return `atanh(v) - v` for |v| <= 0.4, with as many terms as the dtype needs."""
     square, total = v * v, jnp.zeros_like(v)
-    for coefficient in reversed(_ATANH.tolist()):
+    num_terms = math.ceil(math.log(float(jnp.finfo(v.dtype).eps)) / math.log(0.16))
+    for coefficient in reversed(_ATANH[:num_terms].tolist()):
         total = coefficient + square * total
     return v * square * total
 
@@ -36,7 +37,7 @@ def _half_log_ratio(x, m):
     v = (x - m) / (x + m)
     near = jnp.abs(v) < 0.4
     v = jnp.where(near, v, 0.0)
-    return jnp.where(near, v + _atanh_excess(v), 0.5 * _log_ratio(jnp.where(near, 1.0, x), jnp.where(near, 3.0, m)))
+    return jnp.where(near, v + atanh_excess(v), 0.5 * _log_ratio(jnp.where(near, 1.0, x), jnp.where(near, 3.0, m)))
 
 
 def _log_ratio(x, m):
@@ -58,7 +59,7 @@ def _deviance(x, m):
     v = (a - b) / (a + b)
     near = jnp.abs(v) < 0.4
     v = jnp.where(near, v, 0.0)
-    series = (a - b) * v + 2.0 * a * _atanh_excess(v)
+    series = (a - b) * v + 2.0 * a * atanh_excess(v)
     direct = a * _log_ratio(a, b) + (b - a)
     boundary = jnp.where(x == 0.0, m, jnp.inf)
     value = jnp.where(edge, boundary, jnp.where(near, series, direct))
