@@ -8,10 +8,11 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, float_dtype, param, record
 from depthjax.distributions._not_nan import not_nan
-from depthjax.numerics import deviance, log_gammainc, log_gammaincc, stirling_error
+from depthjax.numerics import log_gammainc, log_gammaincc, with_partials
+from depthjax.numerics._gamma import atanh_excess
+from depthjax.numerics._stirling import stirling_error_of_count
 
 _LOG_2PI = math.log(2 * math.pi)
-_TINY_RATE = -60.0
 
 
 @record
@@ -25,7 +26,8 @@ class Poisson(Elementwise, ExponentialFamily):
 
     Numerics:
         For x > 0 by the saddle point -stirling_error(x) - deviance(x, rate) - log(2 pi x)/2, whose terms do not grow
-        with the rate; below exp(-60) by the formula itself. Draws need JAX's default (threefry) keys.
+        with the rate, and whose deviance far from the rate is taken from the log rate, since the rate may underflow.
+        Draws need JAX's default (threefry) keys.
 
     Source:
         Loader, Fast and Accurate Computation of Binomial Probabilities (2000), eq. 4.
@@ -38,13 +40,7 @@ class Poisson(Elementwise, ExponentialFamily):
     reparameterized = "none"
 
     def _log_prob_terms(self, x):
-        tiny, zero = self.log_rate < _TINY_RATE, x == 0
-        never = jnp.isneginf(self.log_rate)
-        small = jnp.where(tiny & ~never, self.log_rate, _TINY_RATE)
-        direct = jnp.where(never, -jnp.inf, x * small - jnp.exp(small) - jax.lax.lgamma(x + 1.0))
-        count, rate = jnp.where(zero, 1.0, x), jnp.exp(jnp.where(tiny, 0.0, self.log_rate))
-        saddle = -stirling_error(count) - deviance(count, rate) - 0.5 * (jnp.log(count) + _LOG_2PI)
-        return jnp.where(zero, -jnp.exp(self.log_rate), jnp.where(tiny, direct, saddle))
+        return log_mass(self.log_rate, x)
 
     def _sample_many(self, key, sample_shape):
         shape = (*sample_shape, *self.event_shape)
@@ -100,6 +96,35 @@ class Poisson(Elementwise, ExponentialFamily):
     def from_mean_parameters(cls, mean):
         """The Poisson distribution with this mean."""
         return poisson_from_rate(mean["x"])
+
+
+def _slope_in_log_rate(log_rate, x):
+    return jnp.where(jnp.isneginf(log_rate), 0.0, x - jnp.exp(log_rate))
+
+
+def _slope_in_count(log_rate, x):
+    zero = x == 0
+    count = jnp.where(zero, 1.0, x)
+    slope = jax.jvp(stirling_error_of_count, (count,), (jnp.ones_like(count),))[1]
+    return jnp.where(zero | jnp.isneginf(log_rate), 0.0, log_rate - jnp.log(count) - 0.5 / count - slope)
+
+
+@with_partials(_slope_in_log_rate, _slope_in_count)
+def log_mass(log_rate: jax.Array, x: jax.Array) -> jax.Array:
+    """Log mass of a Poisson law at counts x >= 0, arrays of one shape.
+
+    The derivative in x is that of the smooth extension, with log Gamma(x + 1) for log x!, and zero at 0.
+    """
+    zero, never = x == 0, jnp.isneginf(log_rate)
+    count, rate = jnp.where(zero, 1.0, x), jnp.exp(log_rate)
+    log_count = jnp.log(count)
+    v = (count - rate) / (count + rate)
+    near = jnp.abs(v) < 0.4
+    v = jnp.where(near, v, 0.0)
+    around = (count - rate) * v + 2.0 * count * atanh_excess(v)
+    far = count * (log_count - jnp.where(never, 0.0, log_rate)) + (rate - count)
+    value = -stirling_error_of_count(count) - jnp.where(near, around, far) - 0.5 * (log_count + _LOG_2PI)
+    return jnp.where(zero, -rate, jnp.where(never, -jnp.inf, value))
 
 
 def poisson_from_rate(rate: ArrayLike) -> Poisson:

@@ -23,11 +23,23 @@ if TYPE_CHECKING:
     from depthjax.flows._fit_step import FitState as FitState
     from depthjax.flows._fit_step import fit_init as fit_init
     from depthjax.flows._fit_step import fit_step as fit_step
+    from depthjax.flows._greedy import GreedyResult as GreedyResult
+    from depthjax.flows._greedy import fit_greedy as fit_greedy
+    from depthjax.flows._hyper import hyper_flow as hyper_flow
     from depthjax.flows._layered_flows import planar_flow as planar_flow
     from depthjax.flows._layered_flows import radial_flow as radial_flow
+    from depthjax.flows._losses import forward_kl_loss as forward_kl_loss
+    from depthjax.flows._losses import reverse_kl_loss as reverse_kl_loss
     from depthjax.flows._made import MADE as MADE
     from depthjax.flows._made import made as made
     from depthjax.flows._nets import mlp as mlp
+    from depthjax.flows._quantize import LogitPreprocess as LogitPreprocess
+    from depthjax.flows._quantize import bits_per_dim as bits_per_dim
+    from depthjax.flows._quantize import dequantize_uniform as dequantize_uniform
+    from depthjax.flows._quantize import dequantize_variational as dequantize_variational
+    from depthjax.flows._quantize import quantize as quantize
+    from depthjax.flows._rosenblatt import empirical_cdf as empirical_cdf
+    from depthjax.flows._rosenblatt import rosenblatt as rosenblatt
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -35,11 +47,20 @@ __getattr__, __dir__ = lazy_names(
         "Apply": "_apply",
         "FitResult": "_fit",
         "FitState": "_fit_step",
+        "GreedyResult": "_greedy",
+        "LogitPreprocess": "_quantize",
         "MADE": "_made",
         "bind": "_context",
+        "bits_per_dim": "_quantize",
+        "dequantize_uniform": "_quantize",
+        "dequantize_variational": "_quantize",
+        "empirical_cdf": "_rosenblatt",
+        "fit_greedy": "_greedy",
         "fit_init": "_fit_step",
         "fit_maximum_likelihood": "_fit",
         "fit_step": "_fit_step",
+        "forward_kl_loss": "_losses",
+        "hyper_flow": "_hyper",
         "iaf": "_autoregressive_flows",
         "load_state": "_checkpoint",
         "made": "_made",
@@ -49,8 +70,11 @@ __getattr__, __dir__ = lazy_names(
         "nsf_autoregressive": "_autoregressive_flows",
         "nsf_coupling": "_coupling_flows",
         "planar_flow": "_layered_flows",
+        "quantize": "_quantize",
         "radial_flow": "_layered_flows",
         "realnvp": "_coupling_flows",
+        "reverse_kl_loss": "_losses",
+        "rosenblatt": "_rosenblatt",
         "save_state": "_checkpoint",
     },
 )

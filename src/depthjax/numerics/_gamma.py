@@ -41,10 +41,14 @@ def _half_log_ratio(x, m):
 
 
 def _log_ratio(x, m):
-    tiny = jnp.finfo(x.dtype).tiny
+    """Return `log(x / m)` of positive numbers by one logarithm, also where the quotient leaves the dtype's range."""
+    info = jnp.finfo(x.dtype)
+    lift = 2.0 ** (info.maxexp - 28)
     ratio = x / m
-    normal = (ratio >= tiny) & jnp.isfinite(ratio)
-    return jnp.where(normal, jnp.log(jnp.where(normal, ratio, 1.0)), jnp.log(x) - jnp.log(m))
+    small, large = ratio < info.tiny, ratio > info.max
+    scale = jnp.where(small, lift, jnp.where(large, 1.0 / lift, 1.0))
+    shift = 2.0 * math.log(lift) * (large.astype(x.dtype) - small.astype(x.dtype))
+    return jnp.log((x * scale) * (scale / m)) + shift
 
 
 def _deviance_slope(x, m):

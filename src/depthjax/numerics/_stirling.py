@@ -43,6 +43,12 @@ def _error_0(x):
     return jnp.where(x >= 1.0, _fitted(STIRLING_0, 1, x), jnp.where(x >= 0.0, direct, jnp.nan))
 
 
+@with_partials(lambda x: _error_1(x))
+def stirling_error_of_count(x):
+    """`stirling_error` for x >= 1, which costs one series."""
+    return _fitted(STIRLING_0, 1, x)
+
+
 @elementwise
 def stirling_error(n: ArrayLike) -> jax.Array:
     """Error of Stirling's formula, `lgamma(n + 1) - (n + 1/2) log n + n - log(2 pi) / 2`.
