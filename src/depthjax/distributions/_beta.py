@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
+from depthjax.distributions._beta_density import log_density
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._mean_roots import dirichlet_concentration
 from depthjax.numerics import (
@@ -15,14 +16,10 @@ from depthjax.numerics import (
     log_beta,
     log_betainc,
     stirling_error,
-    xlog1py,
-    xlogy,
 )
-from depthjax.numerics._beta_tail import beta_deviance
 from depthjax.numerics._incomplete_beta import log_betaincc, log_betaincinv
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_PLACEHOLDER = 2.0
 
 
 @record
@@ -36,9 +33,9 @@ class Beta(Elementwise, ExponentialFamily):
         concentration0: b, the power of 1 - x, (*event), positive.
 
     Numerics:
-        With a, b > 1 by the saddle point of the binomial mass, whose terms do not grow with a and b. The density holds
-        at the ends: Beta(1, 1) is 1 there, with finite gradient. `sample_logs` and `log_prob_from_log` hold draws that
-        round to 0 or 1.
+        Around the mean by the saddle point of the binomial mass, whose terms do not grow with a and b. The density
+        holds at the ends: Beta(1, 1) is 1 there, with finite gradient. `sample_logs` and `log_prob_from_log` hold draws
+        that round to 0 or 1.
 
     Source:
         Loader, Fast and Accurate Computation of Binomial Probabilities (2000), sec. 4; implicit gradient, Figurnov et
@@ -53,20 +50,7 @@ class Beta(Elementwise, ExponentialFamily):
     reparameterized = "implicit"
 
     def _log_prob_terms(self, x):
-        a, b = self.concentration1, self.concentration0
-        at_end = ((x == 0) & (a != 1)) | ((x == 1) & (b != 1))
-        inner = jnp.where(at_end, 0.5, x)
-        saddle = (a > 1.0) & (b > 1.0) & (x > 0) & (x < 1) & ~_leading(a, b, x, 1.0 - x)
-        low1, low0 = jnp.where(saddle, 1.0, a), jnp.where(saddle, 1.0, b)
-        # The library's log1p loses digits far from zero, where log has none to lose.
-        wide = inner > 0.25
-        power0 = xlog1py(low0 - 1.0, -jnp.where(wide, 0.25, inner))
-        power0 = jnp.where(wide, xlogy(low0 - 1.0, 1.0 - jnp.where(wide, inner, 0.5)), power0)
-        direct = xlogy(low1 - 1.0, inner) + power0 - log_beta(low1, low0)
-        high1, high0 = jnp.where(saddle, a, _PLACEHOLDER), jnp.where(saddle, b, _PLACEHOLDER)
-        around = _saddle(high1, high0, jnp.where(saddle, inner, 0.5))
-        high = jnp.where(jnp.where(x == 0, a, b) < 1, jnp.inf, -jnp.inf).astype(x.dtype)
-        return jnp.where(at_end, high, jnp.where(saddle, around, direct))
+        return log_density(self.concentration1, self.concentration0, x, 1.0 - x)
 
     def sample_logs(self, key: jax.Array, sample_shape: int | tuple[int, ...] = ()) -> tuple[jax.Array, jax.Array]:
         """(log x, log(1 - x)) of draws, each (*sample_shape, *event); exact also where x rounds to 0 or 1."""
@@ -93,13 +77,12 @@ class Beta(Elementwise, ExponentialFamily):
         log_x, log_1mx = jnp.asarray(log_x), jnp.asarray(log_1mx)
         row = (1,) * (log_x.ndim - len(self.event_shape)) + self.event_shape
         a, b = self.concentration1.reshape(row), self.concentration0.reshape(row)
-        saddle = jnp.broadcast_to((a > 1.0) & (b > 1.0), log_x.shape)
-        terms = (a - 1.0) * log_x + (b - 1.0) * log_1mx - log_beta(a, b)
-        x = jnp.exp(jnp.where(saddle, log_x, math.log(0.5)))
-        complement = jnp.exp(jnp.where(saddle, log_1mx, math.log(0.5)))
-        wide1, wide0 = jnp.broadcast_to(a, log_x.shape), jnp.broadcast_to(b, log_x.shape)
-        around = _saddle(jnp.where(saddle, wide1, 2.0), jnp.where(saddle, wide0, 2.0), x, complement)
-        return jnp.sum(jnp.where(saddle, around, terms), axis=tuple(range(-len(self.event_shape), 0)))
+        x, q = jnp.exp(log_x), jnp.exp(log_1mx)
+        a, b = jnp.broadcast_to(a, x.shape), jnp.broadcast_to(b, x.shape)
+        inside = jnp.minimum(x, q) >= jnp.finfo(x.dtype).tiny
+        powers = (a - 1.0) * log_x + (b - 1.0) * log_1mx - log_beta(a, b)
+        around = log_density(a, b, jnp.where(inside, x, 0.5), jnp.where(inside, q, 0.5))
+        return jnp.sum(jnp.where(inside, around, powers), axis=tuple(range(-len(self.event_shape), 0)))
 
     def _sample_many(self, key, sample_shape):
         log_x, log_1mx = self.sample_logs(key, sample_shape)
@@ -169,22 +152,6 @@ class Beta(Elementwise, ExponentialFamily):
         pairs = jnp.stack([mean["log_x"], mean["log_1mx"]], axis=-1)
         flat = jax.vmap(dirichlet_concentration)(pairs.reshape(-1, 2)).reshape(pairs.shape)
         return cls(flat[..., 0], flat[..., 1])
-
-
-def _leading(a, b, x, complement):
-    """Where a small power of x or 1 - x alone makes the density; a saddle point would assemble it from large terms."""
-    total = a + b
-    return ((a < 3.0) & (4.0 * total * x < a)) | ((b < 3.0) & (4.0 * total * complement < b))
-
-
-def _saddle(a, b, x, complement=None):
-    """Log density for a, b > 1 as a binomial mass with real counts a of a + b."""
-    complement = 1.0 - x if complement is None else complement
-    total = a + b
-    errors = stirling_error(total) - stirling_error(a) - stirling_error(b)
-    misfit = beta_deviance(a, b, x, complement)
-    spread = 0.5 * (jnp.log(a) + jnp.log(b / total)) - _HALF_LOG_2PI
-    return errors - misfit + spread - jnp.log(x) - jnp.log(complement)
 
 
 def entropy_terms(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthjax.numerics import elementwise, gauss_legendre_rule, implicit_root, log_gamma_difference
+from depthjax.numerics import elementwise, gauss_legendre_rule, implicit_root, log_gamma_difference, with_partials
 
 _HUGE = 1e15
 _DEPTH = 40.0
@@ -20,6 +20,26 @@ def log_peak(df):
     return log_gamma_difference(0.5 * df, 0.5) - 0.5 * jnp.log(math.pi * df)
 
 
+def _shares(z, df):
+    """Whether z^2 > df, z kept from zero where it is, and the smaller of z^2/df and df/z^2."""
+    far = z * z > df
+    large = jnp.where(far, z, 1.0)
+    return far, large, jnp.where(far, df / large / large, z / df * z)
+
+
+def _slope_in_z(z, df):
+    """2 z/(df + z^2), without overflow."""
+    far, large, ratio = _shares(z, df)
+    return 2.0 * jnp.where(far, 1.0 / large, z / df) / (1.0 + ratio)
+
+
+def _slope_in_df(z, df):
+    """-z^2/(df (df + z^2)), without overflow."""
+    far, _, ratio = _shares(z, df)
+    return -jnp.where(far, 1.0, ratio) / (1.0 + ratio) / df
+
+
+@with_partials(_slope_in_z, _slope_in_df)
 def log_kernel(z, df):
     """Log(1 + z^2/df), without overflow of the square."""
     huge = jnp.abs(z) > _HUGE
