@@ -7,6 +7,8 @@ from depthjax.bijectors._autoregressive import MaskedAutoregressive as MaskedAut
 from depthjax.bijectors._biject_to import biject_to as biject_to
 from depthjax.bijectors._block import Block as Block
 from depthjax.bijectors._block import Reshape as Reshape
+from depthjax.bijectors._block_autoregressive import BlockAutoregressive as BlockAutoregressive
+from depthjax.bijectors._block_autoregressive import block_autoregressive as block_autoregressive
 from depthjax.bijectors._cdf_maps import DistributionCDF as DistributionCDF
 from depthjax.bijectors._cdf_maps import NormalCDF as NormalCDF
 from depthjax.bijectors._chain import Chain as Chain
@@ -17,9 +19,20 @@ from depthjax.bijectors._conditioner import WithContext as WithContext
 from depthjax.bijectors._coupling import AdditiveCoupling as AdditiveCoupling
 from depthjax.bijectors._coupling import AffineCoupling as AffineCoupling
 from depthjax.bijectors._coupling import Coupling as Coupling
+from depthjax.bijectors._deep_sigmoidal import DeepSigmoidal as DeepSigmoidal
 from depthjax.bijectors._hyperbolic import Arcsinh as Arcsinh
 from depthjax.bijectors._hyperbolic import Sinh as Sinh
 from depthjax.bijectors._hyperbolic import SinhArcsinh as SinhArcsinh
+from depthjax.bijectors._image import ActNorm as ActNorm
+from depthjax.bijectors._image import Invertible1x1 as Invertible1x1
+from depthjax.bijectors._image import Squeeze as Squeeze
+from depthjax.bijectors._image import actnorm_from_data as actnorm_from_data
+from depthjax.bijectors._image_masks import channel_mask as channel_mask
+from depthjax.bijectors._image_masks import checkerboard_mask as checkerboard_mask
+from depthjax.bijectors._image_masks import path_counts as path_counts
+from depthjax.bijectors._image_masks import pixelcnn_mask as pixelcnn_mask
+from depthjax.bijectors._image_masks import receptive_extent as receptive_extent
+from depthjax.bijectors._image_masks import receptive_field as receptive_field
 from depthjax.bijectors._lambda import Lambda as Lambda
 from depthjax.bijectors._linear import Householder as Householder
 from depthjax.bijectors._linear import LUAffine as LUAffine
@@ -28,6 +41,8 @@ from depthjax.bijectors._linear import Reverse as Reverse
 from depthjax.bijectors._linear import TriangularAffine as TriangularAffine
 from depthjax.bijectors._linear_spline import LinearSpline as LinearSpline
 from depthjax.bijectors._linear_spline import LinearSplineTransformer as LinearSplineTransformer
+from depthjax.bijectors._lipschitz import LipschitzMLP as LipschitzMLP
+from depthjax.bijectors._lipschitz import lipschitz_mlp as lipschitz_mlp
 from depthjax.bijectors._low_rank import DiagonalPlusLowRank as DiagonalPlusLowRank
 from depthjax.bijectors._low_rank import LowRankAffine as LowRankAffine
 from depthjax.bijectors._masks import autoregressive_paths as autoregressive_paths
@@ -35,6 +50,7 @@ from depthjax.bijectors._masks import made_degrees as made_degrees
 from depthjax.bijectors._masks import made_masks as made_masks
 from depthjax.bijectors._mixture_logistic import MixtureLogistic as MixtureLogistic
 from depthjax.bijectors._mixture_logistic import MixtureLogisticTransformer as MixtureLogisticTransformer
+from depthjax.bijectors._multiscale import Multiscale as Multiscale
 from depthjax.bijectors._numerical_inverse import NumericalInverse as NumericalInverse
 from depthjax.bijectors._ordered_maps import Ordered as Ordered
 from depthjax.bijectors._ordered_maps import PositiveOrdered as PositiveOrdered
@@ -54,6 +70,7 @@ from depthjax.bijectors._quadratic_spline import QuadraticSplineTransformer as Q
 from depthjax.bijectors._radial import Radial as Radial
 from depthjax.bijectors._rational_quadratic import RationalQuadraticSpline as RationalQuadraticSpline
 from depthjax.bijectors._rational_quadratic import RationalQuadraticTransformer as RationalQuadraticTransformer
+from depthjax.bijectors._residual import Residual as Residual
 from depthjax.bijectors._saturating import LeakyTanh as LeakyTanh
 from depthjax.bijectors._saturating import Softsign as Softsign
 from depthjax.bijectors._simplex_maps import SoftmaxCentered as SoftmaxCentered

@@ -22,11 +22,6 @@ def solve(a: jax.Array, b: jax.Array) -> jax.Array:
     return _widened(jnp.linalg.solve, a, b)
 
 
-def log_abs_det(a: jax.Array) -> jax.Array:
-    """Log|det a|, by LU."""
-    return _widened(lambda matrix: jnp.linalg.slogdet(matrix)[1], a)
-
-
 def cholesky(a: jax.Array) -> jax.Array:
     """Lower Cholesky factor; NaN where there is none."""
     return _widened(jnp.linalg.cholesky, a)

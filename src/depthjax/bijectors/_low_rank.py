@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from depthjax.bijectors._dense import log_abs_det, multiply, solve
+from depthjax.bijectors._dense import multiply, solve
 from depthjax.core import Bijector, derived, param, record, require_rank, require_shape
+from depthjax.numerics import log_det_lu
 
 
 class _LowRank(Bijector):
@@ -37,7 +38,7 @@ class _LowRank(Bijector):
         return jnp.eye(self.u.shape[1], dtype=self.u.dtype) + multiply(self.v.T, scaled)
 
     def _log_det(self):
-        return jnp.sum(jnp.log(jnp.abs(self._diagonal()))) + log_abs_det(self._capacitance())
+        return jnp.sum(jnp.log(jnp.abs(self._diagonal()))) + log_det_lu(self._capacitance())
 
     def _apply(self, x):
         return self._diagonal() * x + multiply(self.u, multiply(self.v.T, x))

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from depthjax.bijectors._terms import Pointwise
@@ -36,6 +37,12 @@ class Softsign(Pointwise):
         return y / rest, -2.0 * jnp.log(rest)
 
 
+def leaky_tanh_terms(x: jax.Array, bound: float) -> tuple[jax.Array, jax.Array]:
+    """Value and log slope of `LeakyTanh(bound)`, elementwise."""
+    core = jnp.clip(x, -bound, bound)
+    return jnp.tanh(core) + math.cosh(bound) ** -2 * (x - core), log_sech2(core)
+
+
 @record
 class LeakyTanh(Pointwise):
     """y = tanh(x) for |x| <= bound, continued by its tangents: onto the line, with a slope that never vanishes.
@@ -61,8 +68,7 @@ class LeakyTanh(Pointwise):
         return super()._complete(fields)
 
     def _terms(self, x):
-        core = jnp.clip(x, -self.bound, self.bound)
-        return jnp.tanh(core) + math.cosh(self.bound) ** -2 * (x - core), log_sech2(core)
+        return leaky_tanh_terms(x, self.bound)
 
     def _inverse_terms(self, y):
         edge = jnp.tanh(jnp.asarray(self.bound, y.dtype))
