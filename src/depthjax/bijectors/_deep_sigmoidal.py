@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from depthjax.bijectors._numerical_inverse import forward_of
 from depthjax.bijectors._rqs_knots import slope_from_raw
 from depthjax.core import Bijector, derived, record
 from depthjax.numerics import invert_monotone, log_sigmoid
@@ -69,12 +70,8 @@ class DeepSigmoidal(Bijector):
         return self._inverse_with_info(y)[:2]
 
     def _inverse_with_info(self, y):
-        result = invert_monotone(_forward_of, y, self)
+        result = invert_monotone(forward_of, y, self)
         return result.value, -self._forward_and_log_det(result.value)[1], result
-
-
-def _forward_of(x, bijector):
-    return bijector.forward(x)
 
 
 def _log_matmul(log_matrix, log_vector):

@@ -68,7 +68,7 @@ class NumericalInverse(Bijector):
 
     def _inverse_with_info(self, y):
         if self.elementwise or not self.event_shape:
-            result = invert_monotone(_forward_of, y, self.bijector, bracket=self._bracket(), num_steps=self.num_steps)
+            result = invert_monotone(forward_of, y, self.bijector, bracket=self._bracket(), num_steps=self.num_steps)
         else:
             result = solve_by_coordinate(self.bijector, y, bracket=self._bracket(), num_steps=self.num_steps)
         x = result.value
@@ -102,9 +102,12 @@ def solve_by_coordinate(
     return jax.lax.scan(step, jnp.zeros_like(y), jnp.arange(y.shape[0]))[1]
 
 
-def _forward_of(x, bijector):
+@jax.jit
+def forward_of(x: jax.Array, bijector: Bijector) -> jax.Array:
+    """bijector.forward(x); compiled once however often a root search names it."""
     return bijector.forward(x)
 
 
+@jax.jit
 def _output_of(value, bijector, x, index):
     return bijector.forward(x.at[index].set(value))[index]
