@@ -66,8 +66,8 @@ def pixelcnn_mask(
     Args:
         kernel_size: odd number, or (rows, columns).
         kind: "A" hides the pixel itself, as the first layer must; "B" shows it.
-        order: "raster" goes from the top left, so that kernel rows above the centre are open; "reverse" from the
-            bottom right, so that those below are.
+        order: "raster" takes rows from the top down, so that kernel rows above the centre are open; "reverse" from the
+            bottom up, so that those below are. Within a row both go from left to right.
         channels: groups of features, one for each colour channel; a channel sees the channels before it at the same
             pixel, for kind "B" also its own.
 
@@ -92,7 +92,7 @@ def pixelcnn_mask(
     first, second = np.indices((channels, channels))
     own = first < second if kind == "A" else first <= second
     mask = ((place < centre) | ((place == centre) & own)).astype(int)
-    return mask if order == "raster" else mask[::-1, ::-1]
+    return mask if order == "raster" else mask[::-1]
 
 
 def path_counts(masks: Sequence[np.ndarray], image_shape: tuple[int, ...], target: tuple[int, ...]) -> np.ndarray:
