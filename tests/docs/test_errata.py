@@ -46,6 +46,18 @@ def test_every_row_names_a_test():
     assert set(named) == here
 
 
+def test_pixelcnn_opens_the_row_above():
+    printed_a, printed_b = (np.array([[0, 0, 0], [1, own, 0], [1, 1, 1]]) for own in (0, 1))
+    for kind, printed in (("A", printed_a), ("B", printed_b)):
+        np.testing.assert_array_equal(bijectors.pixelcnn_mask(3, kind, order="reverse")[:, :, 0, 0], printed)
+    for order, unseen in (("raster", slice(3, 5)), ("reverse", slice(0, 2))):
+        masks = [bijectors.pixelcnn_mask(3, kind, order=order) for kind in "AB"]
+        field = bijectors.receptive_field(masks, (5, 5), (2, 3))
+        assert not field[unseen].any()
+        assert field.any()
+        assert not field[2, 3:].any()
+
+
 def test_affine_scale_sign():
     close(bijectors.Affine(0.0, -2.0).forward_log_det(1.0), np.log(2.0))
     assert np.isnan(np.asarray(jnp.log(jnp.asarray(-2.0))))
@@ -170,6 +182,17 @@ def test_normal_normaliser():
     z = np.linalg.solve(np.array([[1.0, 0.0], [0.5, 0.8]]), (np.asarray(points, np.float64) - [0.3, -0.2])[..., None])
     printed = np.exp(-0.5 * np.sum(z[..., 0] ** 2, axis=-1)) / (0.8 * np.pi)
     close(np.sum(printed) * float(cell), 2.0, tol=max(TOL, 1e-8))
+
+
+def test_square_root_bins_do_not_fill_the_unit_interval():
+    phi = np.array([0.1, 0.2, 0.5, 0.1, 0.1])
+    spline = bijectors.SqrtBin(jnp.asarray(phi, jnp.result_type(float)))
+    y = jax.jit(spline.forward)(jnp.array([0.0, 0.2, 1.0]))
+    close(y, [0.0, np.sqrt(0.1), np.sqrt(phi).sum()])
+    differs(y[2], 1.0)
+    assert int(np.floor(5 * 1.0)) + 1 > len(phi)
+    assert float(spline.forward_log_det(0.0)) == np.inf
+    close(bijectors.SqrtBin(spline.phi, normalize=True).forward(1.0), 1.0)
 
 
 def test_reverse_loss_needs_the_log_det():

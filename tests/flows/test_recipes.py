@@ -7,7 +7,20 @@ import pytest
 
 from depthjax import bijectors, distributions, flows
 
-RECIPES = ("iaf", "maf", "nice", "nsf_autoregressive", "nsf_coupling", "planar_flow", "radial_flow", "realnvp")
+RECIPES = (
+    "bnaf",
+    "iaf",
+    "maf",
+    "naf",
+    "nice",
+    "nsf_autoregressive",
+    "nsf_coupling",
+    "planar_flow",
+    "radial_flow",
+    "realnvp",
+    "residual_flow",
+    "sylvester_flow",
+)
 EPS = np.finfo(np.float64 if jax.config.jax_enable_x64 else np.float32).eps
 
 
@@ -20,7 +33,7 @@ def shaken(tree, scale=0.3):
 
 
 def small(name, dim=3, num_layers=2, **options):
-    if name not in ("planar_flow", "radial_flow"):
+    if name not in ("bnaf", "planar_flow", "radial_flow", "sylvester_flow"):
         options["hidden"] = (8,)
     return getattr(flows, name)(jax.random.key(0), dim, num_layers=num_layers, **options)
 

@@ -1,5 +1,7 @@
 """Conditioners and builders for the registry of bijectors."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,3 +92,30 @@ def autoregressive(name, transformer, **options):
         return getattr(bij, name)(masked_net(seed, 3, part.num_params, dtype), part, dim=3, **options)
 
     return build
+
+
+def residual(bound, **options):
+    """Builder of a residual map on (3,) whose net has every layer at the limit."""
+
+    def build(seed, *, dtype):
+        random = np.random.default_rng(seed)
+        shapes = ((5, 3), (5, 5), (3, 5))
+        weights = tuple(jnp.asarray(random.normal(size=shape), dtype) for shape in shapes)
+        biases = tuple(jnp.asarray(random.normal(size=shape[0]), dtype) for shape in shapes)
+        return bij.Residual(bij.LipschitzMLP(weights, biases, bound), **options)
+
+    return build
+
+
+def block_autoregressive(seed, *, dtype):
+    """A block autoregressive map on (3,) far from the identity."""
+    made = bij.block_autoregressive(jax.random.key(seed), 3, depth=1, block_dim=4, dtype=dtype)
+    biases = tuple(bias + jnp.linspace(-1.0, 1.0, bias.size, dtype=dtype) for bias in made.biases)
+    return dataclasses.replace(made, biases=biases, raw_gate=jnp.asarray(1.0, dtype))
+
+
+def deep_sigmoidal(seed, *, dtype):
+    """Two layers of four units."""
+    random = np.random.default_rng(seed)
+    shapes = (((4, 1), (4, 4)), ((4,), (4,)), ((4,), (4,)), ((4, 4), (1, 4)))
+    return bij.DeepSigmoidal(*(tuple(jnp.asarray(random.normal(size=s), dtype) for s in part) for part in shapes))

@@ -10,6 +10,10 @@ import numpy as np
 NUM_POINTS = 64
 
 
+def _same(value):
+    return value
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Map:
     """One entry of the registry.
@@ -26,6 +30,8 @@ class Map:
         jacobian_slack: factor on the same against a Jacobian that itself loses digits in float32 (1 - tanh^2).
         wild: `(*args) ->` points far out, where output must stay finite and in the codomain.
         volume_preserving: the log-det is zero by definition.
+        chart: for maps onto a set with fewer dimensions than entries, output -> the coordinates that its measure is of,
+            and back.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Map:
     jacobian_slack: float = 1.0
     wild: Callable[..., np.ndarray] | None = None
     volume_preserving: bool = False
+    chart: tuple[Callable, Callable] = (_same, _same)
 
     def record(self, args, dtype):
         """The record with these arguments in this dtype."""

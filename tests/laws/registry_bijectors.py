@@ -3,25 +3,16 @@
 from typing import Any
 
 import numpy as np
+import registry_combinators
+import registry_constraint_maps
+import registry_layers
+import registry_pointwise
+import registry_splines
 from map_builders import autoregressive, coupling, fixed, plain, scan_layers
 from map_entry import Map
+from map_points import CLOUD, CLOUD3, FAR, FAR3, HALF_LINE, LINE, RANDOM, UNIT, vector
 
 import depthjax.bijectors as bij
-
-RANDOM = np.random.default_rng(7)
-LINE = np.concatenate([np.linspace(-6, 6, 49), [-20, -12, 12, 20], [-1e-3, 1e-3], np.linspace(-3, 3, 9)])
-HALF_LINE = np.concatenate([np.logspace(-6, 4, 48), np.linspace(0.1, 5, 16)])
-UNIT = np.concatenate([np.linspace(0.02, 0.98, 48), [1e-6, 1e-3, 0.999], np.linspace(0.3, 0.7, 13)])
-CLOUD = 1.5 * RANDOM.normal(size=(64, 2))
-CLOUD3 = 1.5 * RANDOM.normal(size=(64, 3))
-FAR = np.array([-1e4, -300.0, -100.0, -40.0, 0.0, 40.0, 100.0, 300.0, 1e4])
-FAR3 = np.concatenate([1e2 * RANDOM.normal(size=(32, 3)), 1e3 * RANDOM.normal(size=(32, 3))])
-
-
-def vector(x):
-    """Scalars as events of shape (3,), coordinates out of step."""
-    return np.stack([x, np.roll(x, 5), x[::-1]], axis=-1)
-
 
 SEEDS = ((0,), (1,), (2,))
 MATRIX = np.array([[1.5, 0, 0], [0.3, 0.8, 0], [-0.4, 0.2, 2.0]])
@@ -243,4 +234,14 @@ COMPOSED = [
     ),
 ]
 
-ENTRIES: list[Any] = [*ELEMENTWISE, *LINEAR, *FLOWS, *COMPOSED]
+ENTRIES: list[Any] = [
+    *ELEMENTWISE,
+    *LINEAR,
+    *FLOWS,
+    *COMPOSED,
+    *registry_pointwise.POINTWISE,
+    *registry_combinators.COMBINATORS,
+    *registry_constraint_maps.CONSTRAINT_MAPS,
+    *registry_splines.SPLINES,
+    *registry_layers.LAYERS,
+]

@@ -8,7 +8,8 @@ from jax.scipy.linalg import solve_triangular
 from depthjax.core import Bijector, constraints, derived, param, record, require_rank, require_shape, static
 
 
-def _check_order(name, order):
+def check_order(name, order):
+    """`order` as a tuple; raises `ValueError` naming the first index that makes it no permutation."""
     order = tuple(int(i) for i in np.asarray(order).ravel())
     for position, index in enumerate(order):
         if not 0 <= index < len(order) or order.index(index) != position:
@@ -82,7 +83,7 @@ class LUAffine(Bijector):
         fields = _square_complete(cls.__name__, fields, ("lower", "upper"))
         (dim,) = fields["event_shape"]
         order = range(dim) if fields["permutation"] is None else fields["permutation"]
-        order = _check_order(cls.__name__, order)
+        order = check_order(cls.__name__, order)
         if len(order) != dim:
             raise ValueError(f"{cls.__name__}: permutation has {len(order)} entries, expected {dim}")
         return {**fields, "permutation": order}
@@ -114,7 +115,7 @@ class Permutation(Bijector):
 
     @classmethod
     def _complete(cls, fields):
-        order = _check_order(cls.__name__, fields["order"])
+        order = check_order(cls.__name__, fields["order"])
         return {"order": order, "event_shape": (len(order),)}
 
     def _forward_and_log_det(self, x):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Bijector, derived, record, static
-from depthjax.numerics import invert_monotone
+from depthjax.numerics import RootResult, invert_monotone
 
 
 @record
@@ -68,9 +68,9 @@ class NumericalInverse(Bijector):
 
     def _inverse_with_info(self, y):
         if self.elementwise or not self.event_shape:
-            result = invert_monotone(_forward_of, y, self.bijector, bracket=self._bracket(), num_steps=self.num_steps)
+            result = invert_monotone(forward_of, y, self.bijector, bracket=self._bracket(), num_steps=self.num_steps)
         else:
-            result = self._coordinate_by_coordinate(y)
+            result = solve_by_coordinate(self.bijector, y, bracket=self._bracket(), num_steps=self.num_steps)
         x = result.value
         log_det = -self.bijector.forward_log_det(jnp.where(jnp.isnan(x), jnp.ones_like(x), x))
         return x, jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, log_det), result
@@ -79,19 +79,35 @@ class NumericalInverse(Bijector):
         bounds = self.domain.bounds
         return None if bounds is None or bounds[:2] == (-jnp.inf, jnp.inf) else bounds[:2]
 
-    def _coordinate_by_coordinate(self, y):
-        def step(x, index):
-            result = invert_monotone(
-                _output_of, y[index], self.bijector, x, index, bracket=self._bracket(), num_steps=self.num_steps
-            )
-            return x.at[index].set(result.value), result
 
-        return jax.lax.scan(step, jnp.zeros_like(y), jnp.arange(y.shape[0]))[1]
+def solve_by_coordinate(
+    bijector: Bijector, y: jax.Array, *, bracket: tuple[float, float] | None = None, num_steps: int = 64
+) -> RootResult:
+    """Invert a monotone autoregressive map of a vector, one bracketed root search for each coordinate in turn.
+
+    Args:
+        bijector: output i is increasing or decreasing in x_i and depends on x_1..x_i only.
+        y: (d,).
+        bracket: ends of the domain of a coordinate, if it is not the line.
+        num_steps: most steps of each search.
+
+    Returns:
+        `RootResult` whose fields have shape (d,).
+    """
+
+    def step(x, index):
+        result = invert_monotone(_output_of, y[index], bijector, x, index, bracket=bracket, num_steps=num_steps)
+        return x.at[index].set(result.value), result
+
+    return jax.lax.scan(step, jnp.zeros_like(y), jnp.arange(y.shape[0]))[1]
 
 
-def _forward_of(x, bijector):
+@jax.jit
+def forward_of(x: jax.Array, bijector: Bijector) -> jax.Array:
+    """bijector.forward(x); compiled once however often a root search names it."""
     return bijector.forward(x)
 
 
+@jax.jit
 def _output_of(value, bijector, x, index):
     return bijector.forward(x.at[index].set(value))[index]

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from depthjax.bijectors._tanh_root import moved_log_slope, solve_tanh
 from depthjax.core import Bijector, derived, param, record, require_shape, static
-from depthjax.numerics import find_root, safe_norm
+from depthjax.numerics import safe_norm
 
 _SLOPE = math.e / (math.e - 1.0)
 _OFFSET = math.log(math.e - 1.0)
@@ -119,9 +120,7 @@ class Planar(Bijector):
     def _activate(self, t, c):
         """h(t) and log(1 + (c - 1) h'(t))."""
         if self.activation == "tanh":
-            tanh = jnp.tanh(t)
-            sech = 1.0 / jnp.cosh(jnp.clip(t, -40.0, 40.0))
-            return tanh, jnp.log(tanh * tanh + c * sech * sech)
+            return jnp.tanh(t), moved_log_slope(t, c)
         log_below = jnp.log((1.0 - self.slope) + self.slope * c)
         return jnp.where(t < 0.0, self.slope * t, t), jnp.where(t < 0.0, log_below, jnp.log(c))
 
@@ -132,7 +131,7 @@ class Planar(Bijector):
     def _inverse_and_log_det(self, y):
         target, c = jnp.sum(self.w * y) + self.b, self._multiplier()
         if self.activation == "tanh":
-            t = self._solve(target, c).value
+            t = solve_tanh(target, c).value
         else:
             t = target / jnp.where(target < 0.0, (1.0 - self.slope) + self.slope * c, c)
         return self._from_root(y, t, c)
@@ -141,18 +140,9 @@ class Planar(Bijector):
         if self.activation != "tanh":
             raise TypeError("Planar.inverse_with_info: the leaky-ReLU inverse is closed and has no iterations")
         c = self._multiplier()
-        result = self._solve(jnp.sum(self.w * y) + self.b, c)
+        result = solve_tanh(jnp.sum(self.w * y) + self.b, c)
         return *self._from_root(y, result.value, c), result
-
-    def _solve(self, target, c):
-        radius = jnp.abs(c - 1.0) * (1.0 + 1e-3) + jnp.finfo(target.dtype).tiny
-        widened = radius + 4 * jnp.finfo(target.dtype).eps * jnp.abs(target)
-        return find_root(_shifted_tanh, target - widened, target + widened, c - 1.0, target)
 
     def _from_root(self, y, t, c):
         value, log_det = self._activate(t, c)
         return y - self.u_hat() * value, -log_det
-
-
-def _shifted_tanh(t, excess, target):
-    return t + excess * jnp.tanh(t) - target

@@ -5,33 +5,15 @@ import math
 import jax
 import jax.numpy as jnp
 
-from depthjax.core import Bijector, constraints, record, static
+from depthjax.bijectors._terms import Pointwise
+from depthjax.core import constraints, record, static
 from depthjax.numerics import clip_open, log_sech2, softplus_inverse
 
 _INF = math.inf
 
 
-class _Pointwise(Bijector):
-    """Normalises the event shape; subclasses write `_terms(x)` and `_inverse_terms(y)`, value and log slope."""
-
-    elementwise = True
-
-    @classmethod
-    def _complete(cls, fields):
-        shape = fields["event_shape"]
-        return {**fields, "event_shape": (shape,) if isinstance(shape, int) else tuple(shape)}
-
-    def _forward_and_log_det(self, x):
-        y, log_slope = self._terms(x)
-        return y, jnp.sum(log_slope)
-
-    def _inverse_and_log_det(self, y):
-        x, log_slope = self._inverse_terms(y)
-        return x, jnp.sum(log_slope)
-
-
 @record
-class Identity(_Pointwise):
+class Identity(Pointwise):
     """y = x.
 
     Args:
@@ -48,7 +30,7 @@ class Identity(_Pointwise):
 
 
 @record
-class Exp(_Pointwise):
+class Exp(Pointwise):
     """y = exp(x), onto the positives.
 
     Args:
@@ -71,7 +53,7 @@ class Exp(_Pointwise):
 
 
 @record
-class Log(_Pointwise):
+class Log(Pointwise):
     """y = log(x) of positive x.
 
     Args:
@@ -90,7 +72,7 @@ class Log(_Pointwise):
 
 
 @record
-class Softplus(_Pointwise):
+class Softplus(Pointwise):
     """y = low + log(1 + exp(x)), onto (low, inf).
 
     Args:
@@ -136,7 +118,7 @@ def _check_ends(name, fields):
 
 
 @record
-class Sigmoid(_Pointwise):
+class Sigmoid(Pointwise):
     """y = low + (high - low) / (1 + exp(-x)), onto the open interval (low, high).
 
     Args:
@@ -174,7 +156,7 @@ class Sigmoid(_Pointwise):
 
 
 @record
-class Logit(_Pointwise):
+class Logit(Pointwise):
     """y = log((x - low) / (high - x)), the inverse of `Sigmoid`.
 
     Args:
@@ -208,7 +190,7 @@ class Logit(_Pointwise):
 
 
 @record
-class Tanh(_Pointwise):
+class Tanh(Pointwise):
     """y = tanh(x), onto (-1, 1).
 
     Args:
@@ -233,7 +215,7 @@ class Tanh(_Pointwise):
 
 
 @record
-class LeakyReLU(_Pointwise):
+class LeakyReLU(Pointwise):
     """y = x for x >= 0, else slope x.
 
     Args:

@@ -20,6 +20,21 @@ def slope_from_raw(raw: jax.Array, min_slope: float) -> jax.Array:
     return slope + jax.lax.stop_gradient(jnp.where(raw == 0.0, 1.0 - slope, 0.0))
 
 
+def partition(raw: jax.Array, interval: tuple[float, float], min_bin: float) -> jax.Array:
+    """Knots `(*, K+1)` that cut an interval into K bins; the end knots are exactly the interval.
+
+    Args:
+        raw: `(*, K)`; bin sizes are (high - low)(min_bin + (1 - K min_bin) softmax), equal at zero.
+        interval: (low, high).
+        min_bin: least size of a bin, as a fraction of the interval.
+    """
+    (low, high), num_bins = interval, raw.shape[-1]
+    partial_sums = jnp.cumsum(jax.nn.softmax(raw, axis=-1), axis=-1)[..., :-1]
+    floors = jnp.asarray(min_bin * np.arange(1, num_bins), raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))
+    inner = low + (high - low) * (floors + (1.0 - num_bins * min_bin) * partial_sums)
+    return jnp.pad(inner, [(0, 0)] * (raw.ndim - 1) + [(1, 1)], constant_values=(low, high))
+
+
 def knots_from_raw(
     raw: jax.Array,
     *,
@@ -48,21 +63,14 @@ def knots_from_raw(
     Source:
         Durkan, Bekasov, Murray, Papamakarios, Neural Spline Flows (2019), sec. 3.1.
     """
-    low, high = interval
     ends = [(0, 0)] * (raw.ndim - 1) + [(1, 1)]
-
-    def knots(u):
-        partial_sums = jnp.cumsum(jax.nn.softmax(u, axis=-1), axis=-1)[..., :-1]
-        floors = jnp.asarray(min_bin * np.arange(1, num_bins), raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))
-        inner = low + (high - low) * (floors + (1.0 - num_bins * min_bin) * partial_sums)
-        return jnp.pad(inner, ends, constant_values=(low, high))
-
     slopes = slope_from_raw(raw[..., 2 * num_bins :], min_slope)
     if boundary == "identity":
         slopes = jnp.pad(slopes, ends, constant_values=1.0)
     elif boundary == "circular":
         slopes = jnp.concatenate([slopes, slopes[..., :1]], axis=-1)
-    return knots(raw[..., :num_bins]), knots(raw[..., num_bins : 2 * num_bins]), slopes
+    widths, heights = (partition(raw[..., k * num_bins : (k + 1) * num_bins], interval, min_bin) for k in (0, 1))
+    return widths, heights, slopes
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))

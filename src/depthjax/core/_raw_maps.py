@@ -88,8 +88,9 @@ def simplex_to_raw(x):
 
 
 def simplex_from_raw(raw):
-    """Softmax with the last logit fixed at zero."""
-    return jax.nn.softmax(jnp.concatenate([raw, jnp.zeros_like(raw[..., :1])], axis=-1), axis=-1)
+    """Softmax with the last logit fixed at zero; where it underflows, the smallest normal number."""
+    x = jax.nn.softmax(jnp.concatenate([raw, jnp.zeros_like(raw[..., :1])], axis=-1), axis=-1)
+    return inside(x, 0.0, math.inf)
 
 
 def ordered_to_raw(x):
@@ -110,7 +111,7 @@ def positive_ordered_to_raw(x):
 
 def positive_ordered_from_raw(raw):
     """Cumulative sum of softplus increments."""
-    return increasing(jnp.cumsum(jax.nn.softplus(raw), axis=-1))
+    return increasing(jnp.cumsum(inside(jax.nn.softplus(raw), 0.0, math.inf), axis=-1))
 
 
 def unit_vector_from_raw(raw):
@@ -156,16 +157,17 @@ def corr_cholesky_from_raw(raw):
     below = _match(np.tril(np.ones((n, n), bool), -1), square)
     diagonal = _match(np.eye(n, dtype=bool), square)
     rest = jnp.exp(log_rest)
-    return jnp.where(below, jnp.tanh(square) * rest, jnp.where(diagonal, rest, 0))
+    return jnp.where(below, jnp.tanh(square) * rest, jnp.where(diagonal, inside(rest, 0.0, math.inf), 0))
 
 
 def corr_cholesky_to_raw(tril):
-    """Inverse of `corr_cholesky_from_raw`; arctanh(z) = arcsinh(L_ij / sqrt(remaining square))."""
+    """Inverse of `corr_cholesky_from_raw`; arctanh(z) = arcsinh(L_ij / sqrt(sum_{k>j} L_ik^2)), the sum in logs."""
     n = tril.shape[-1]
-    squares = tril * tril
-    after = jnp.cumsum(squares[..., ::-1], axis=-1)[..., ::-1] - squares
+    zero = tril == 0
+    log_squares = jnp.where(zero, -jnp.inf, 2 * jnp.log(jnp.abs(jnp.where(zero, 1, tril))))
+    log_after = jax.lax.cumlogsumexp(log_squares, axis=tril.ndim - 1, reverse=True)
     rows, cols = np.tril_indices(n, -1)
-    return jnp.arcsinh(tril[..., rows, cols] / jnp.sqrt(after[..., rows, cols]))
+    return jnp.arcsinh(tril[..., rows, cols] * jnp.exp(-0.5 * log_after[..., rows, cols + 1]))
 
 
 def positive_definite_to_raw(matrix):
@@ -175,8 +177,18 @@ def positive_definite_to_raw(matrix):
 
 def positive_definite_from_raw(raw):
     """L L^T of the factor with these raw coordinates."""
-    tril = lower_cholesky_from_raw(raw)
-    return tril @ tril.mT
+    return outer_product(lower_cholesky_from_raw(raw))
+
+
+def outer_product(tril):
+    """L L^T, a pivot L_ii^2 below the rounding of its diagonal entry raised to it, so that L can be found again."""
+    n = tril.shape[-1]
+    matrix = jnp.matmul(tril, tril.mT, precision=jax.lax.Precision.HIGHEST)
+    held = jax.lax.stop_gradient(tril)
+    sizes, pivots = jnp.sum(held * held, axis=-1), jnp.diagonal(held, axis1=-2, axis2=-1) ** 2
+    floor = jnp.maximum(4 * n * jnp.finfo(tril.dtype).eps * sizes, jnp.finfo(tril.dtype).tiny)
+    lift = jnp.maximum(floor - pivots, 0)
+    return matrix + jnp.where(_match(np.eye(n, dtype=bool), matrix), lift[..., None], 0)
 
 
 def correlation_to_raw(matrix):
@@ -185,9 +197,11 @@ def correlation_to_raw(matrix):
 
 
 def correlation_from_raw(raw):
-    """L L^T of the factor with these raw coordinates."""
-    tril = corr_cholesky_from_raw(raw)
-    return tril @ tril.mT
+    """L L^T of the factor with these raw coordinates, its diagonal exactly one."""
+    matrix = outer_product(corr_cholesky_from_raw(raw))
+    scale = jax.lax.rsqrt(jax.lax.stop_gradient(jnp.diagonal(matrix, axis1=-2, axis2=-1)))
+    matrix = matrix * scale[..., None] * scale[..., None, :]
+    return jnp.where(_match(np.eye(matrix.shape[-1], dtype=bool), matrix), 1, matrix)
 
 
 def orthogonal_from_raw(raw):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from depthjax.flows._checkpoint import load_state as load_state
     from depthjax.flows._checkpoint import save_state as save_state
     from depthjax.flows._context import bind as bind
+    from depthjax.flows._conv_nets import conv_conditioner as conv_conditioner
     from depthjax.flows._coupling_flows import nice as nice
     from depthjax.flows._coupling_flows import nsf_coupling as nsf_coupling
     from depthjax.flows._coupling_flows import realnvp as realnvp
@@ -23,16 +24,21 @@ if TYPE_CHECKING:
     from depthjax.flows._fit_step import FitState as FitState
     from depthjax.flows._fit_step import fit_init as fit_init
     from depthjax.flows._fit_step import fit_step as fit_step
+    from depthjax.flows._glow import glow as glow
     from depthjax.flows._greedy import GreedyResult as GreedyResult
     from depthjax.flows._greedy import fit_greedy as fit_greedy
     from depthjax.flows._hyper import hyper_flow as hyper_flow
     from depthjax.flows._layered_flows import planar_flow as planar_flow
     from depthjax.flows._layered_flows import radial_flow as radial_flow
+    from depthjax.flows._layered_flows import sylvester_flow as sylvester_flow
     from depthjax.flows._losses import forward_kl_loss as forward_kl_loss
     from depthjax.flows._losses import reverse_kl_loss as reverse_kl_loss
     from depthjax.flows._made import MADE as MADE
     from depthjax.flows._made import made as made
     from depthjax.flows._nets import mlp as mlp
+    from depthjax.flows._neural_flows import bnaf as bnaf
+    from depthjax.flows._neural_flows import naf as naf
+    from depthjax.flows._neural_flows import residual_flow as residual_flow
     from depthjax.flows._quantize import LogitPreprocess as LogitPreprocess
     from depthjax.flows._quantize import bits_per_dim as bits_per_dim
     from depthjax.flows._quantize import dequantize_uniform as dequantize_uniform
@@ -52,6 +58,8 @@ __getattr__, __dir__ = lazy_names(
         "MADE": "_made",
         "bind": "_context",
         "bits_per_dim": "_quantize",
+        "bnaf": "_neural_flows",
+        "conv_conditioner": "_conv_nets",
         "dequantize_uniform": "_quantize",
         "dequantize_variational": "_quantize",
         "empirical_cdf": "_rosenblatt",
@@ -60,12 +68,14 @@ __getattr__, __dir__ = lazy_names(
         "fit_maximum_likelihood": "_fit",
         "fit_step": "_fit_step",
         "forward_kl_loss": "_losses",
+        "glow": "_glow",
         "hyper_flow": "_hyper",
         "iaf": "_autoregressive_flows",
         "load_state": "_checkpoint",
         "made": "_made",
         "maf": "_autoregressive_flows",
         "mlp": "_nets",
+        "naf": "_neural_flows",
         "nice": "_coupling_flows",
         "nsf_autoregressive": "_autoregressive_flows",
         "nsf_coupling": "_coupling_flows",
@@ -73,8 +83,10 @@ __getattr__, __dir__ = lazy_names(
         "quantize": "_quantize",
         "radial_flow": "_layered_flows",
         "realnvp": "_coupling_flows",
+        "residual_flow": "_neural_flows",
         "reverse_kl_loss": "_losses",
         "rosenblatt": "_rosenblatt",
         "save_state": "_checkpoint",
+        "sylvester_flow": "_layered_flows",
     },
 )

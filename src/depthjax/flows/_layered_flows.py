@@ -1,11 +1,11 @@
-"""Flows made of one cheap layer repeated: planar and radial."""
+"""Flows made of one cheap layer repeated: planar, radial and Sylvester."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from depthjax.bijectors import Planar, Radial, Scan, stack_layers
+from depthjax.bijectors import Chain, Planar, Radial, Reverse, Scan, Sylvester, stack_layers
 from depthjax.distributions import MultivariateNormalDiag, Transformed
 
 
@@ -81,3 +81,52 @@ def radial_flow(
 
     layers = stack_layers(layer, jax.random.split(key, num_layers))
     return Transformed(standard_normal(dim) if base is None else base, Scan(layers))
+
+
+def sylvester_flow(
+    key: jax.Array,
+    dim: int,
+    *,
+    num_layers: int,
+    num_units: int | None = None,
+    kind: str = "orthogonal",
+    base: Any = None,
+    init_scale: float = 1e-3,
+) -> Transformed:
+    """A chain of Sylvester maps; sampling and `sample_and_log_prob` are fast, `log_prob` solves roots.
+
+    Args:
+        key: PRNG key of the initial parameters: Householder vectors and Rt ~ N(0, I), raw R ~ init_scale N(0, I),
+            b ~ N(0, I).
+        dim: event size d.
+        num_layers: depth L; the order of the coordinates is reversed after each layer of kind "triangular".
+        num_units: M <= d, for kind "orthogonal"; d if None.
+        kind: "orthogonal", "householder" or "triangular".
+        base: distribution of event shape (d,); standard normal if None.
+        init_scale: standard deviation of raw R; 0 is the identity.
+
+    Returns:
+        A distribution of event shape (d,).
+
+    Raises:
+        ValueError: sizes out of range, or an unknown kind.
+
+    Source:
+        van den Berg et al., Sylvester Normalizing Flows (2018), sec. 4.
+    """
+    check_sizes("sylvester_flow", dim, num_layers)
+    num_units = dim if num_units is None else num_units
+    num_vectors = 0 if kind == "triangular" else num_units
+
+    def layer(k):
+        key_q, key_r, key_t, key_b = jax.random.split(k, 4)
+        raw_r = init_scale * jax.random.normal(key_r, (num_units, num_units))
+        r_tilde = jax.random.normal(key_t, (num_units, num_units)) * num_units**-0.5
+        vectors = jax.random.normal(key_q, (num_vectors, dim))
+        flow = Sylvester(vectors, raw_r, r_tilde, jax.random.normal(key_b, (num_units,)), kind=kind)
+        return Chain(flow, Reverse(dim)) if kind == "triangular" else flow
+
+    layers = Scan(stack_layers(layer, jax.random.split(key, num_layers)))
+    if kind == "triangular" and num_layers % 2:
+        layers = Chain(layers, Reverse(dim))
+    return Transformed(standard_normal(dim) if base is None else base, layers)

@@ -59,3 +59,4 @@ from depthjax.numerics._safe import safe_sqrt as safe_sqrt
 from depthjax.numerics._safe import safe_where as safe_where
 from depthjax.numerics._stirling import log_gamma_difference as log_gamma_difference
 from depthjax.numerics._stirling import stirling_error as stirling_error
+from depthjax.numerics._trace import log_det_series as log_det_series
