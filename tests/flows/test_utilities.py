@@ -131,3 +131,17 @@ def test_hyper_flow_builds_what_ravel_takes_apart():
     np.testing.assert_allclose(each[2], build(vectors[2]).log_prob(x), rtol=1e-4)
     with pytest.raises(ValueError, match="expected"):
         build(vector[:-1])
+
+
+def test_a_residual_network_conditions_a_coupling():
+    net = flows.resnet_conditioner(jax.random.key(0), 2, 4, hidden=16)
+    coupling = bijectors.AffineCoupling(net, mask=(True, True, False, False))
+    x = jax.random.normal(jax.random.key(1), (5, 4))
+    np.testing.assert_allclose(coupling.forward(x), x, atol=1e-6)
+    trained = jax.tree.map(lambda leaf: leaf + 0.1, net)
+    moved = bijectors.AffineCoupling(trained, mask=(True, True, False, False))
+    y, log_det = jax.jit(lambda b, v: b.forward_and_log_det(v))(moved, x)
+    back, inverse_log_det = jax.jit(lambda b, v: b.inverse_and_log_det(v))(moved, y)
+    assert np.max(np.abs(np.asarray(y - x))) > 0.1
+    np.testing.assert_allclose(back, x, atol=1e-4)
+    np.testing.assert_allclose(log_det, -inverse_log_det, atol=1e-4)

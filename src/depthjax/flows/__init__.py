@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from depthjax.flows._made import MADE as MADE
     from depthjax.flows._made import made as made
     from depthjax.flows._nets import mlp as mlp
+    from depthjax.flows._nets import resnet_conditioner as resnet_conditioner
     from depthjax.flows._neural_flows import bnaf as bnaf
     from depthjax.flows._neural_flows import naf as naf
     from depthjax.flows._neural_flows import residual_flow as residual_flow
@@ -83,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
         "quantize": "_quantize",
         "radial_flow": "_layered_flows",
         "realnvp": "_coupling_flows",
+        "resnet_conditioner": "_nets",
         "residual_flow": "_neural_flows",
         "reverse_kl_loss": "_losses",
         "rosenblatt": "_rosenblatt",
