@@ -49,7 +49,8 @@ def test_starts_near_the_identity(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_density_of_own_samples_and_log_det(name):
     flow = small(name)
-    flow = distributions.Transformed(flow.base, shaken(flow.bijector))
+    # The gate of bnaf starts nearly closed.
+    flow = distributions.Transformed(flow.base, shaken(flow.bijector, 1.0 if name == "bnaf" else 0.3))
 
     @jax.jit
     def run(flow, key):

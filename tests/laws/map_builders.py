@@ -109,9 +109,10 @@ def residual(bound, **options):
 
 def block_autoregressive(seed, *, dtype):
     """A block autoregressive map on (3,) far from the identity."""
-    made = bij.block_autoregressive(jax.random.key(seed), 3, depth=1, block_dim=4, dtype=dtype)
-    biases = tuple(bias + jnp.linspace(-1.0, 1.0, bias.size, dtype=dtype) for bias in made.biases)
-    return dataclasses.replace(made, biases=biases, raw_gate=jnp.asarray(1.0, dtype))
+    made = bij.block_autoregressive(jax.random.key(0), 3, depth=1, block_dim=4, dtype=dtype)
+    random = np.random.default_rng(seed)
+    made = jax.tree.map(lambda leaf: leaf + jnp.asarray(0.7 * random.normal(size=leaf.shape), dtype), made)
+    return dataclasses.replace(made, raw_gate=jnp.asarray(0.15, dtype))
 
 
 def deep_sigmoidal(seed, *, dtype):

@@ -10,6 +10,8 @@ from depthjax.bijectors._saturating import leaky_tanh_terms
 from depthjax.core import Bijector, derived, param, record, static
 from depthjax.numerics import find_root, log_add, log_sigmoid
 
+_GATE_RATE = 8.0
+
 
 @record
 class BlockAutoregressive(Bijector):
@@ -23,7 +25,7 @@ class BlockAutoregressive(Bijector):
             block size, 1 at both ends.
         log_diagonals: tuple of (d, a_out, a_in), logs of the diagonal blocks.
         biases: tuple of (d a_out,).
-        raw_gate: (), alpha = sigmoid(raw_gate).
+        raw_gate: (), alpha = sigmoid(8 raw_gate); the factor lets an optimiser open the gate in some hundred steps.
         bound: static; the activation is `LeakyTanh(bound)`, whose linear tails make f onto.
 
     Raises:
@@ -76,7 +78,7 @@ class BlockAutoregressive(Bijector):
                 h, log_slope = leaky_tanh_terms(h, self.bound)
                 log_slopes = log_slopes + log_slope
             h, log_slopes = _dense_block(h, log_slopes, *parts)
-        gate = self.raw_gate
+        gate = _GATE_RATE * self.raw_gate
         y = jax.nn.sigmoid(-gate) * x + jax.nn.sigmoid(gate) * h[:, 0]
         return y, jnp.sum(log_add(log_sigmoid(-gate), log_sigmoid(gate) + log_slopes[:, 0]))
 
@@ -105,11 +107,11 @@ class BlockAutoregressive(Bijector):
 
     def _solve(self, target, log_blocks, offsets):
         """The root, bracketed by the value at zero and the least slope, 1 - alpha."""
+        closed = jax.nn.sigmoid(-_GATE_RATE * self.raw_gate)
         arguments = target, log_blocks, offsets, self.raw_gate
         at_zero = _gap(jnp.zeros_like(target), *arguments, bound=self.bound)
         margin = 32 * jnp.finfo(target.dtype).eps * (1.0 + jnp.abs(target) + jnp.abs(at_zero))
-        far = -at_zero / jax.nn.sigmoid(-self.raw_gate)
-        margin = margin / jax.nn.sigmoid(-self.raw_gate)
+        far, margin = -at_zero / closed, margin / closed
         gap = functools.partial(_gap, bound=self.bound)
         return find_root(gap, jnp.minimum(far, 0.0) - margin, jnp.maximum(far, 0.0) + margin, *arguments)
 
@@ -122,8 +124,9 @@ def _block_units(x, log_blocks, offsets, bound):
     return units
 
 
-def _gap(x, target, log_blocks, offsets, gate, *, bound):
+def _gap(x, target, log_blocks, offsets, raw_gate, *, bound):
     """y_i - target as a function of x_i."""
+    gate = _GATE_RATE * raw_gate
     last = jnp.exp(log_blocks[-1]) @ _block_units(x, log_blocks, offsets, bound)[-1] + offsets[-1]
     return jax.nn.sigmoid(-gate) * x + jax.nn.sigmoid(gate) * last[0] - target
 
@@ -136,8 +139,12 @@ def _dense_block(h, log_slopes, weight, log_blocks, bias):
     lower = jnp.where(np.broadcast_to(below, whole.shape), whole, 0.0).reshape(weight.shape)
     own = jnp.sum(jnp.exp(log_blocks) * jnp.broadcast_to(h[:, None, :], log_blocks.shape), axis=-1)
     units = own + (lower @ h.reshape(-1) + bias).reshape(dim, size_above)
-    spread = jnp.broadcast_to(log_slopes[:, None, :], log_blocks.shape)
-    return units, jax.nn.logsumexp(log_blocks + spread, axis=-1)
+    return units, _log_product(log_blocks, log_slopes)
+
+
+def _log_product(log_blocks, log_vectors):
+    """Log of the product of every block (a_out, a_in) with its vector (a_in,)."""
+    return jax.nn.logsumexp(log_blocks + jnp.broadcast_to(log_vectors[:, None, :], log_blocks.shape), axis=-1)
 
 
 def block_autoregressive(
@@ -145,9 +152,11 @@ def block_autoregressive(
 ) -> BlockAutoregressive:
     """A `BlockAutoregressive` map that starts within a few thousandths of the identity.
 
+    The network starts with a slope near one in every coordinate, behind a gate of sigmoid(-7), and the units of its
+    hidden layers spread along the line.
+
     Args:
-        key: PRNG key of the initial weights: normal with variance 1/(inputs), diagonal blocks log-normal with mean
-            1/(block size below).
+        key: PRNG key of the initial weights.
         dim: event size d.
         depth: number of hidden layers.
         block_dim: units of each coordinate in a hidden layer.
@@ -162,11 +171,13 @@ def block_autoregressive(
         )
     dtype = jnp.result_type(float) if dtype is None else dtype
     sizes = [1, *([block_dim] * depth), 1]
-    keys = jax.random.split(key, (depth + 1, 2))
-    weights, log_diagonals, biases = [], [], []
-    for (weight_key, block_key), size, above in zip(keys, sizes[:-1], sizes[1:], strict=True):
+    keys = jax.random.split(key, (depth + 1, 3))
+    weights, log_blocks, biases, log_gain = [], [], [], jnp.zeros((dim, 1), dtype)
+    for (weight_key, block_key, bias_key), size, above in zip(keys, sizes[:-1], sizes[1:], strict=True):
         weights.append(jax.random.normal(weight_key, (dim * above, dim * size), dtype) * (dim * size) ** -0.5)
-        noise = 0.5 * jax.random.normal(block_key, (dim, above, size), dtype)
-        log_diagonals.append(noise - (0.125 + np.log(size)).astype(dtype))
-        biases.append(jnp.zeros(dim * above, dtype))
-    return BlockAutoregressive(tuple(weights), tuple(log_diagonals), tuple(biases), jnp.asarray(-6.0, dtype))
+        log_blocks.append(0.5 * jax.random.normal(block_key, (dim, above, size), dtype) - float(np.log(size)))
+        biases.append(jax.random.normal(bias_key, (dim * above,), dtype))
+        log_gain = _log_product(log_blocks[-1], log_gain)
+    log_blocks[-1] = log_blocks[-1] - log_gain[:, :, None]
+    biases[-1] = jnp.zeros(dim, dtype)
+    return BlockAutoregressive(tuple(weights), tuple(log_blocks), tuple(biases), jnp.asarray(-7.0 / _GATE_RATE, dtype))
