@@ -16,7 +16,8 @@ class HighPrecisionTails:
 
     def _tail(self, x, number):
         with mp.workdps(40):
-            values = [float(mp.log(self._log_tails(mp.mpf(float(v)))[number])) for v in np.ravel(x)]
+            tails = [self._log_tails(mp.mpf(float(v)))[number] for v in np.ravel(x)]
+            values = [float(mp.log(tail)) if tail > 0 else -np.inf for tail in tails]
         return np.reshape(values, np.shape(x))
 
     def logcdf(self, x):
@@ -66,3 +67,20 @@ def gamma(concentration, rate):
         return mp.exp(top) * mp.mpf(float(np.sum(half[:, None] * weights * np.exp(log_ratio - top))))
 
     return HighPrecisionTails(law, tails)
+
+
+def pareto(scale, concentration):
+    scale, concentration = float(scale), float(concentration)
+
+    def tails(x):
+        upper = -concentration * mp.log(x / scale)
+        return -mp.expm1(upper), mp.exp(upper)
+
+    return HighPrecisionTails(stats.pareto(concentration, scale=scale), tails)
+
+
+def inverse_gamma(concentration, scale):
+    law, mirror = stats.invgamma(concentration, scale=scale), gamma(concentration, scale)
+    if not isinstance(mirror, HighPrecisionTails):
+        return law
+    return HighPrecisionTails(law, lambda x: mirror._log_tails(1 / x)[::-1])

@@ -56,16 +56,17 @@ def expm1_excess(s):
     return s * s * total
 
 
+def offset_deviance(count, offset, mean):
+    """Return `deviance(count, mean)` from the exact difference `offset = mean - count`."""
+    near = jnp.abs(offset) < 0.5 * count
+    inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
+    return jnp.where(near, inner, _deviance(count, jnp.where(near, count, mean)))
+
+
 def beta_deviance(a, b, x, q):
     """Return `deviance(a, n x) + deviance(b, n q)` for `n = a + b` and `q = 1 - x`."""
     gap = beta_gap(a, b, x, q)
-
-    def part(count, offset, mean):
-        near = jnp.abs(offset) < 0.5 * count
-        inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
-        return jnp.where(near, inner, _deviance(count, jnp.where(near, count, mean)))
-
-    return part(a, gap, (a + b) * x) + part(b, -gap, (a + b) * q)
+    return offset_deviance(a, gap, (a + b) * x) + offset_deviance(b, -gap, (a + b) * q)
 
 
 def _drop(a, b, x, q, gap, s):
