@@ -16,7 +16,8 @@ class HighPrecisionTails:
 
     def _tail(self, x, number):
         with mp.workdps(40):
-            values = [float(mp.log(self._log_tails(mp.mpf(float(v)))[number])) for v in np.ravel(x)]
+            tails = [self._log_tails(mp.mpf(float(v)))[number] for v in np.ravel(x)]
+            values = [float(mp.log(tail)) if tail > 0 else -np.inf for tail in tails]
         return np.reshape(values, np.shape(x))
 
     def logcdf(self, x):
@@ -105,8 +106,7 @@ def poisson(log_rate):
 class VonMises:
     """The part of scipy's frozen interface that the laws use, on (-pi, pi]; tails below 1e-6 are left out.
 
-    Masses are trapezoidal sums, which converge geometrically for a periodic density, corrected at the ends by
-    Gauss-Legendre panels: scipy replaces the law by a normal one beyond a concentration of 50.
+    Masses are Gauss-Legendre sums over panels: scipy replaces the law by a normal one beyond a concentration of 50.
     """
 
     dist = stats.vonmises
@@ -154,3 +154,20 @@ def rotating_von_mises(loc, concentration):
             return centred.cdf(turned)
 
     return Rotating(loc, concentration)
+
+
+def pareto(scale, concentration):
+    scale, concentration = float(scale), float(concentration)
+
+    def tails(x):
+        upper = -concentration * mp.log(x / scale)
+        return -mp.expm1(upper), mp.exp(upper)
+
+    return HighPrecisionTails(stats.pareto(concentration, scale=scale), tails)
+
+
+def inverse_gamma(concentration, scale):
+    law, mirror = stats.invgamma(concentration, scale=scale), gamma(concentration, scale)
+    if not isinstance(mirror, HighPrecisionTails):
+        return law
+    return HighPrecisionTails(law, lambda x: mirror._log_tails(1 / x)[::-1])

@@ -45,16 +45,23 @@ class ExponentialFamily(abc.ABC):
     def from_mean_parameters(cls, mean: Statistics) -> Any:
         """The distribution with these mean parameters."""
 
+    def _fixed_parameters(self) -> dict[str, jax.Array]:
+        """Parameters held fixed in this view on which A depends, as keyword arguments of `log_normalizer_of`."""
+        return {}
+
+    def _normalizer(self, natural):
+        return self.log_normalizer_of(natural, **self._fixed_parameters())
+
     def log_normalizer(self) -> jax.Array:
         """A(eta) of this distribution, () nats."""
-        return self.log_normalizer_of(self.natural_parameters())
+        return self._normalizer(self.natural_parameters())
 
     def mean_parameters(self) -> Statistics:
         """Mu = E T(x) = grad A(eta)."""
-        return jax.grad(self.log_normalizer_of)(self.natural_parameters())
+        return jax.grad(self._normalizer)(self.natural_parameters())
 
     def fisher_information(self) -> jax.Array:
         """Hessian of A, the covariance of T(x), (k, k) in flattened natural coordinates (keys in sorted order)."""
         flat, unravel = ravel_pytree(self.natural_parameters())
-        hessian = jax.hessian(lambda eta: self.log_normalizer_of(unravel(eta)))(flat)
+        hessian = jax.hessian(lambda eta: self._normalizer(unravel(eta)))(flat)
         return (hessian + jnp.transpose(hessian)) / 2

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, float_dtype, param, record
+from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
+from depthjax.distributions._count_support import logits_from_probs
 from depthjax.distributions._not_nan import not_nan
 from depthjax.numerics import log_sigmoid
 
@@ -118,12 +119,7 @@ def bernoulli_from_probs(probs: ArrayLike) -> Bernoulli:
     Numerics:
         At exactly 0 and 1 the logits are infinite constants, and the gradient in `probs` is zero.
     """
-    probs = jnp.asarray(probs)
-    probs = probs.astype(float_dtype(probs))
-    certain = (probs == 0) | (probs == 1)
-    inner = jnp.where(certain, 0.5, probs)
-    logits = jnp.log(inner) - jnp.log1p(-inner)
-    return Bernoulli(jnp.where(certain, jnp.where(probs == 1, jnp.inf, -jnp.inf).astype(logits.dtype), logits))
+    return Bernoulli(logits_from_probs(probs))
 
 
 def _steps(x, below, between, above):

@@ -35,6 +35,11 @@ class Logistic(Elementwise):
     def _log_prob_terms(self, x):
         return log_sech2(0.5 * ((x - self.loc) / self.scale)) - jnp.log(self.scale) - _LOG_4
 
+    def _log_between(self, low, high):
+        """Log P(low < X < high), a product in logarithms: sigmoid(u) - sigmoid(v) = s(u) s(-v) (1 - exp(v - u))."""
+        width = (high - low) / self.scale
+        return self._log_cdf(high) + self._log_survival(low) + log1mexp(-width)
+
     def _noise_many(self, key, shape):
         return jax.random.logistic(key, shape, self.loc.dtype)
 

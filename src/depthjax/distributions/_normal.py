@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
-from depthjax.numerics import log_ndtr, ndtri, ndtri_exp
+from depthjax.numerics import integrate, log_ndtr, log_ndtr_difference, ndtri, ndtri_exp
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -38,6 +38,19 @@ class Normal(Elementwise, ExponentialFamily):
     def _log_prob_terms(self, x):
         z = (x - self.loc) / self.scale
         return -0.5 * z * z - jnp.log(self.scale) - _HALF_LOG_2PI
+
+    def _log_between(self, low, high):
+        """Log P(low < X < high); where the interval is short, from its width, which two rounded ends would lose."""
+        width = (high - low) / self.scale
+        middle = (low + 0.5 * (high - low) - self.loc) / self.scale
+        narrow = width * (1.0 + jnp.abs(middle)) < 1.0
+        half = 0.5 * jnp.where(narrow, width, 0.5)
+        centre = jnp.where(narrow, middle, 0.0)
+        ratio = integrate(lambda y: jnp.exp(-y * (centre[None] + 0.5 * y)), -half, half, num_points=10)
+        short = jnp.log(ratio) - 0.5 * centre * centre - _HALF_LOG_2PI
+        start = (low - self.loc) / self.scale
+        long = log_ndtr_difference(start, jnp.where(narrow, start + 1.0, (high - self.loc) / self.scale))
+        return jnp.where(narrow, short, long)
 
     def _noise_many(self, key, shape):
         return jax.random.normal(key, shape, self.loc.dtype)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthjax.numerics import elementwise, gauss_legendre_rule, implicit_root, log_gamma_difference, with_partials
+from depthjax.numerics import elementwise, implicit_root, log_gamma_difference, with_partials
+from depthjax.numerics._quadrature import one_sided_rule
 
 _HUGE = 1e15
 _DEPTH = 40.0
@@ -63,18 +64,11 @@ def _reach(df, slope):
     return jnp.minimum(depth + _LOG_2, depth + jnp.log1p(jnp.sqrt(-jnp.expm1(-2.0 * depth))))
 
 
-def _rule():
-    """The fourth power puts nodes densely at the near end, where the integrand bends; the far end is exponential."""
-    points, weights = gauss_legendre_rule(_NUM_POINTS)
-    share = 0.5 + 0.5 * points
-    return share**4, 2.0 * share**3 * weights
-
-
 def _log_mass(slope, df):
     """Log of the integral of (cosh(y + s)/cosh(y))^-df over s >= 0."""
     reach = _reach(*jax.lax.stop_gradient((df, slope)))
     column = (-1,) + (1,) * df.ndim
-    steps, weights = (jnp.asarray(np.asarray(v), df.dtype).reshape(column) for v in _rule())
+    steps, weights = (jnp.asarray(np.asarray(v), df.dtype).reshape(column) for v in one_sided_rule(_NUM_POINTS))
     shape = (_NUM_POINTS, *df.shape)
     rows, powers = jnp.broadcast_to(slope[None], shape), jnp.broadcast_to(df[None], shape)
     values = jnp.exp(-powers * _log_growth(rows, steps * reach[None]))

@@ -1,6 +1,5 @@
 """The normal distribution truncated to an interval."""
 
-import dataclasses
 import math
 
 import jax
@@ -8,21 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.core import Elementwise, constraints, derived, param, record
+from depthjax.distributions._half_line import beyond
 from depthjax.distributions._truncated_normal_quantile import quantile_from_levels
 from depthjax.numerics import clip_open, gauss_legendre_rule, log1mexp
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _NUM_POINTS = 64
 _DEPTH = 40.0
-
-
-def _above(low):
-    """The half line above `low`, infinity included."""
-
-    def contains(x):
-        return x > low
-
-    return dataclasses.replace(constraints.greater_than(low), check=lambda x: jnp.all(contains(x)), contains=contains)
 
 
 @record
@@ -49,7 +40,7 @@ class TruncatedNormal(Elementwise):
     loc: jax.Array = param(constraints.real)
     scale: jax.Array = param(constraints.positive)
     low: jax.Array = param()
-    high: jax.Array = param(lambda self: _above(self.low))
+    high: jax.Array = param(lambda self: beyond(self.low))
     event_shape: tuple[int, ...] = derived()
 
     reparameterized = "explicit"

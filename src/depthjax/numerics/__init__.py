@@ -4,6 +4,9 @@ from depthjax.numerics._bessel import log_i0e as log_i0e
 from depthjax.numerics._bessel import log_i1e as log_i1e
 from depthjax.numerics._bessel_order import bessel_ratio as bessel_ratio
 from depthjax.numerics._bessel_order import log_ive as log_ive
+from depthjax.numerics._differences import log1m as log1m
+from depthjax.numerics._differences import log_ratio as log_ratio
+from depthjax.numerics._differences import product_difference as product_difference
 from depthjax.numerics._elementwise import elementwise as elementwise
 from depthjax.numerics._elementwise import promote as promote
 from depthjax.numerics._elementwise import with_partials as with_partials

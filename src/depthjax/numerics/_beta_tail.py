@@ -6,11 +6,10 @@ from jax import lax
 
 from depthjax.numerics._elementwise import with_partials
 from depthjax.numerics._gamma import _deviance, atanh_excess
+from depthjax.numerics._quadrature import one_sided_rule
 
 _DEPTH = 40.0
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
-# The fourth power puts nodes densely at the near end, where the integrand bends; the far end is a plain exponential.
-_STEPS, _STEP_WEIGHTS = (0.5 + 0.5 * _NODES) ** 4, 2.0 * (0.5 + 0.5 * _NODES) ** 3 * _WEIGHTS
+_NUM_POINTS = 64
 _FACTORIALS = 1.0 / np.cumprod(np.arange(2.0, 20.0))
 
 
@@ -56,16 +55,17 @@ def expm1_excess(s):
     return s * s * total
 
 
+def offset_deviance(count, offset, mean):
+    """Return `deviance(count, mean)` from the exact difference `offset = mean - count`."""
+    near = jnp.abs(offset) < 0.5 * count
+    inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
+    return jnp.where(near, inner, _deviance(count, jnp.where(near, count, mean)))
+
+
 def beta_deviance(a, b, x, q):
     """Return `deviance(a, n x) + deviance(b, n q)` for `n = a + b` and `q = 1 - x`."""
     gap = beta_gap(a, b, x, q)
-
-    def part(count, offset, mean):
-        near = jnp.abs(offset) < 0.5 * count
-        inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
-        return jnp.where(near, inner, _deviance(count, jnp.where(near, count, mean)))
-
-    return part(a, gap, (a + b) * x) + part(b, -gap, (a + b) * q)
+    return offset_deviance(a, gap, (a + b) * x) + offset_deviance(b, -gap, (a + b) * q)
 
 
 def _drop(a, b, x, q, gap, s):
@@ -106,8 +106,8 @@ def log_mass_ratio(a, b, x, q):
     gap = beta_gap(a, b, x, q)
     reach = _reach(*lax.stop_gradient((a, b, x, q, gap)))
     column = (-1,) + (1,) * x.ndim
-    steps, weights = (jnp.asarray(v, x.dtype).reshape(column) for v in (_STEPS, _STEP_WEIGHTS))
-    shape = (len(_STEPS), *x.shape)
+    steps, weights = (jnp.asarray(v, x.dtype).reshape(column) for v in one_sided_rule(_NUM_POINTS))
+    shape = (_NUM_POINTS, *x.shape)
     rows = (jnp.broadcast_to(v[None], shape) for v in (a, b, x, q, gap))
     values = jnp.exp(-_drop(*rows, steps * reach[None]))
     return jnp.log(reach) + jnp.log(jnp.sum(weights * values, axis=0))

@@ -41,6 +41,13 @@ def gauss_legendre_rule(num_points: int) -> tuple[np.ndarray, np.ndarray]:
     return _rule(_legendre, num_points)
 
 
+def one_sided_rule(num_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1] for an integrand that bends near 0 and falls off like an exponential: t = s^4."""
+    points, weights = gauss_legendre_rule(num_points)
+    share = 0.5 + 0.5 * points
+    return share**4, 2.0 * share**3 * weights
+
+
 def gauss_hermite_rule(num_points: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Hermite nodes and weights for the standard normal law.
 
