@@ -11,7 +11,6 @@ import dataclasses
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from _common import ACCENTS, figure, options, save
 
@@ -76,7 +75,6 @@ def main():
         axis.set(title=name.upper(), xlabel="dimension", ylabel=f"milliseconds for {BATCH}")
         axis.legend(frameon=False)
     save(fig, chosen.out)
-    assert jnp.isfinite(jnp.asarray(table["maf"])).all()
 
 
 if __name__ == "__main__":
