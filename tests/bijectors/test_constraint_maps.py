@@ -7,6 +7,7 @@ import pytest
 
 from depthjax import bijectors as bij
 from depthjax.core import constraints
+from depthjax.distributions import MultivariateNormalDiag, Transformed
 
 X64 = jax.config.jax_enable_x64
 FLOAT = np.float64 if X64 else np.float32
@@ -91,6 +92,17 @@ def test_far_raw_values_keep_everything_finite(name):
     assert np.asarray(bijector.codomain.contains(out[0])).all()
     for value in jax.tree.leaves(out):
         assert np.isfinite(np.asarray(value)).all()
+
+
+@pytest.mark.parametrize("name", ["Softsign", "NormalCDF", "SoftmaxCentered", "StickBreaking", "PositiveOrdered"])
+def test_density_of_own_samples_is_finite(name):
+    base = MultivariateNormalDiag(jnp.zeros(3, FLOAT), jnp.full(3, 20.0, FLOAT))
+    size = 4 if name in ("SoftmaxCentered", "StickBreaking") else 3
+    law = Transformed(base, getattr(bij, name)(size))
+    y, carried = law.sample_and_log_prob(jax.random.key(0), (10_000,))
+    assert np.isfinite(np.asarray(carried)).all()
+    assert np.isfinite(np.asarray(jax.jit(law.log_prob)(y))).all()
+    assert np.asarray(law.support.contains(y)).all()
 
 
 def test_stick_breaking_at_zero_is_uniform():

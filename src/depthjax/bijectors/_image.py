@@ -15,7 +15,7 @@ from depthjax.core import Bijector, param, record, require_rank, require_shape, 
 
 def _channel_event(name, fields, num_channels):
     """The event shape given, or one pixel; its last axis must have `num_channels` entries."""
-    shape = tuple(fields.get("event_shape", (num_channels,)))
+    shape = (num_channels,) if fields["event_shape"] is None else tuple(fields["event_shape"])
     if shape[-1:] != (num_channels,):
         raise ValueError(f"{name}: event_shape {shape} does not end in the {num_channels} channels of the parameters")
     return shape
@@ -39,7 +39,7 @@ class ActNorm(Bijector):
 
     shift: jax.Array = param()
     log_scale: jax.Array = param()
-    event_shape: tuple[int, ...] = static()
+    event_shape: tuple[int, ...] = static(default=None)
 
     @classmethod
     def _complete(cls, fields):
@@ -106,7 +106,7 @@ class Invertible1x1(Bijector):
     upper: jax.Array = param()
     sign_log_diag: jax.Array = param()
     permutation: tuple[int, ...] | None = static(default=None)
-    event_shape: tuple[int, ...] = static()
+    event_shape: tuple[int, ...] = static(default=None)
 
     @classmethod
     def _complete(cls, fields):
