@@ -32,12 +32,12 @@ CONTINUOUS = {
     "HalfNormal": ((1.0,), (2.0,)),
     "HalfCauchy": ((1.0,), (0.5,)),
     "BetaPrime": ((2.0, 4.0, 1.0), (6.0, 6.0, 1.0)),
-    "Beta": ((2.0, 5.0), (0.5, 0.5)),
-    "Kumaraswamy": ((2.0, 5.0), (0.5, 0.5)),
+    "Beta": ((2.0, 5.0), (8.0, 4.0)),
+    "Kumaraswamy": ((2.0, 5.0), (5.0, 3.0)),
     "LogitNormal": ((0.0, 1.0), (0.5, 2.0)),
     "TruncatedNormal": ((0.0, 1.0, -0.5, 2.0), (0.0, 1.0, 1.0, 3.0)),
     "VonMises": ((0.0, 2.0), (2.5, 8.0)),
-    "RelaxedBernoulli": ((0.3, 0.0), (1.0, 1.0)),
+    "RelaxedBernoulli": ((0.8, 0.0), (1.0, 1.0)),
 }
 COUNTS = {
     "Poisson": ((1.0,), (2.5,)),
@@ -56,7 +56,8 @@ def draw_family(axis, key, name, parameters):
     for color, args in zip(ACCENTS, parameters, strict=False):
         law = getattr(d, name)(*args)
         draws = np.sort(np.asarray(jax.jit(lambda law, k: law.sample(k, (20_000,)))(law, key)))
-        low, high = draws[200], draws[-200]
+        middle, width = np.median(draws), 6 * np.subtract(*np.quantile(draws, [0.75, 0.25]))
+        low, high = max(draws[200], middle - width), min(draws[-200], middle + width)
         if law.support.discrete:
             grid = np.arange(max(low - 1, 0), high + 2)
             counts = np.bincount(draws.astype(int), minlength=int(grid[-1]) + 1)[grid.astype(int)]
