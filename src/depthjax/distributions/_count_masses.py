@@ -18,15 +18,30 @@ from depthjax.numerics import (
     stirling_error,
     with_partials,
 )
-from depthjax.numerics._beta_tail import offset_deviance
-from depthjax.numerics._stirling import HALF_LOG_2PI, digamma_difference, log_gamma_1p
+from depthjax.numerics._beta_tail import log1p_excess
+from depthjax.numerics._stirling import HALF_LOG_2PI, _fitted, digamma_difference, log_gamma_1p
+from depthjax.numerics._tables import STIRLING_0
 
-_STEEP = 60.0
+_RARE = 1e-30
 
 
 def _gap(x, rest, logits):
     """X q - rest p, the distance of x from its mean given the total x + rest."""
     return product_difference(x, jax.nn.sigmoid(-logits), rest, jax.nn.sigmoid(logits))
+
+
+def _whole_error(x):
+    """Stirling error for x >= 1."""
+    return _fitted(STIRLING_0, 1, x)
+
+
+def _misfit(count, offset, share, log_share, total):
+    """deviance(count, total share) from offset = total share - count, also where the share underflows."""
+    mean = total * share
+    near, rare = jnp.abs(offset) < 0.5 * count, mean < _RARE
+    inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
+    log_ratio = jnp.log(jnp.where(near, count, jnp.where(rare, total, mean)) / count) + jnp.where(rare, log_share, 0.0)
+    return jnp.where(near, inner, offset - count * log_ratio)
 
 
 @elementwise
@@ -39,42 +54,31 @@ def log_binomial_mass(x, n, logits):
     """Log of C(n, x) p^x q^(n - x) for 0 <= x <= n and finite log odds."""
     rest = n - x
     edge = (x == 0.0) | (rest == 0.0)
-    powers = x * log_sigmoid(logits) + rest * log_sigmoid(-logits)
-    steep = log_binomial(n, x) + powers
+    log_p, log_q = log_sigmoid(logits), log_sigmoid(-logits)
     one, zero, total = jnp.where(edge, 1.0, x), jnp.where(edge, 1.0, rest), jnp.where(edge, 2.0, n)
-    p, q, gap = jax.nn.sigmoid(logits), jax.nn.sigmoid(-logits), _gap(one, zero, logits)
-    misfit = offset_deviance(one, -gap, total * p) + offset_deviance(zero, gap, total * q)
-    errors = stirling_error(total) - stirling_error(one) - stirling_error(zero)
-    saddle = errors - misfit - 0.5 * (jnp.log(one) + jnp.log(zero / total)) - HALF_LOG_2PI
-    return jnp.where(edge, powers, jnp.where(jnp.abs(logits) > _STEEP, steep, saddle))
+    gap = _gap(one, zero, logits)
+    misfit = _misfit(one, -gap, jnp.exp(log_p), log_p, total) + _misfit(zero, gap, jnp.exp(log_q), log_q, total)
+    errors = _whole_error(total) - _whole_error(one) - _whole_error(zero)
+    saddle = errors - misfit - 0.5 * jnp.log(one * (zero / total)) - HALF_LOG_2PI
+    return jnp.where(edge, x * log_p + rest * log_q, saddle)
 
 
 def log_coefficient(x, count):
     """Log of Gamma(x + count)/(x! Gamma(count)) for x >= 0 and count > 0."""
-    many = jnp.maximum(count, 1.0)
-    few = jnp.where(x == 0.0, 0.0, _log_few_coefficient(jnp.maximum(x, 1.0), count))
-    return jnp.where(count >= 1.0, log_binomial(x + many - 1.0, x), few)
+    many, few = jnp.maximum(count, 1.0), jnp.minimum(count, 1.0)
+    below = jnp.log(few) - log_gamma_1p(few) - log_gamma_difference(jnp.maximum(x, 1.0) + few, 1.0 - few)
+    return jnp.where(count >= 1.0, log_binomial(x + many - 1.0, x), jnp.where(x == 0.0, 0.0, below))
 
 
-def _log_few_coefficient(x, count):
-    """The same for x >= 1 and count < 1."""
-    few = jnp.minimum(count, 1.0)
-    return jnp.log(few) - log_gamma_1p(few) - log_gamma_difference(x + few, 1.0 - few)
-
-
-def _log_waiting_mass(x, count, log_p, log_q, gap, p, q, steep=None):
-    """Log of the coefficient times p^x q^count, for gap = x q - count p; `steep` where p or q may have underflowed."""
+def _log_waiting_mass(x, count, log_p, log_q, gap):
+    """Log of the coefficient times p^x q^count, for gap = x q - count p."""
     zero = x == 0.0
     inner = jnp.where(zero, 1.0, x)
-    coefficient = log_coefficient(inner, count) if steep is not None else _log_few_coefficient(inner, count)
-    direct = coefficient + inner * log_p + count * log_q
-    many = jnp.maximum(count, 1.0)
-    total = inner + many
-    misfit = offset_deviance(inner, -gap, total * p) + offset_deviance(many, gap, total * q)
-    errors = stirling_error(total) - stirling_error(inner) - stirling_error(many)
-    saddle = errors - misfit - 0.5 * (jnp.log(inner) + jnp.log1p(inner / many)) - HALF_LOG_2PI
-    few = count < 1.0
-    return jnp.where(zero, count * log_q, jnp.where(few if steep is None else few | steep, direct, saddle))
+    total = inner + count
+    misfit = _misfit(inner, -gap, jnp.exp(log_p), log_p, total) + _misfit(count, gap, jnp.exp(log_q), log_q, total)
+    errors = _whole_error(total) - _whole_error(inner) - stirling_error(count)
+    saddle = errors - misfit - 0.5 * (jnp.log(inner) + jnp.log1p(inner / count)) - HALF_LOG_2PI
+    return jnp.where(zero, count * log_q, saddle)
 
 
 @elementwise
@@ -85,9 +89,7 @@ def _log_waiting_mass(x, count, log_p, log_q, gap, p, q, steep=None):
 )
 def log_negative_binomial_mass(x, count, logits):
     """Log of Gamma(x + count)/(x! Gamma(count)) p^x q^count for finite log odds."""
-    p, q = jax.nn.sigmoid(logits), jax.nn.sigmoid(-logits)
-    gap, steep = _gap(x, count, logits), jnp.abs(logits) > _STEEP
-    return _log_waiting_mass(x, count, log_sigmoid(logits), log_sigmoid(-logits), gap, p, q, steep)
+    return _log_waiting_mass(x, count, log_sigmoid(logits), log_sigmoid(-logits), _gap(x, count, logits))
 
 
 def _gamma_poisson_gap(x, a, rate):
@@ -102,8 +104,7 @@ def _gamma_poisson_gap(x, a, rate):
 )
 def log_gamma_poisson_mass(x, a, rate):
     """The same with p = 1/(1 + rate), whose distance to the mean is exact in x, a and rate."""
-    p, q, gap = 1.0 / (1.0 + rate), rate / (1.0 + rate), _gamma_poisson_gap(x, a, rate)
-    return _log_waiting_mass(x, a, -jnp.log1p(rate), -jnp.log1p(1.0 / rate), gap, p, q)
+    return _log_waiting_mass(x, a, -jnp.log1p(rate), -jnp.log1p(1.0 / rate), _gamma_poisson_gap(x, a, rate))
 
 
 @elementwise
@@ -122,9 +123,11 @@ def log_polya_mass(x, y, a, b):
     n, s = x + y, a + b
     empty = n == 0.0
     total = jnp.where(empty, 1.0, n)
-    counts, sizes = jnp.stack([x, y, total]), jnp.stack([a, b, s])
-    s, total = (jnp.broadcast_to(v[None], counts.shape) for v in (s, total))
-    gaps = product_difference(counts, s, sizes, total) / (total + s)
     log_p, log_q = -jnp.log1p(s / total), -jnp.log1p(total / s)
-    parts = _log_waiting_mass(counts, sizes, log_p, log_q, gaps, total / (total + s), s / (total + s))
-    return jnp.where(empty, 0.0, parts[0] + parts[1] - parts[2])
+
+    def part(count, size, gap):
+        return _log_waiting_mass(count, size, log_p, log_q, gap)
+
+    one, zero = (product_difference(v, s, size, total) / (total + s) for v, size in ((x, a), (y, b)))
+    parts = part(x, a, one) + part(y, b, zero) - part(total, s, jnp.zeros_like(total))
+    return jnp.where(empty, 0.0, parts)

@@ -5,7 +5,7 @@ import numpy as np
 from jax import lax
 
 from depthjax.numerics._elementwise import with_partials
-from depthjax.numerics._gamma import _deviance, atanh_excess
+from depthjax.numerics._gamma import atanh_excess
 from depthjax.numerics._quadrature import one_sided_rule
 
 _DEPTH = 40.0
@@ -59,7 +59,7 @@ def offset_deviance(count, offset, mean):
     """Return `deviance(count, mean)` from the exact difference `offset = mean - count`."""
     near = jnp.abs(offset) < 0.5 * count
     inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
-    return jnp.where(near, inner, _deviance(count, jnp.where(near, count, mean)))
+    return jnp.where(near, inner, offset - count * jnp.log(jnp.where(near, count, mean) / count))
 
 
 def beta_deviance(a, b, x, q):
