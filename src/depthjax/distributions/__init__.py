@@ -9,14 +9,21 @@ from depthjax.distributions._dirichlet import Dirichlet as Dirichlet
 from depthjax.distributions._gamma import Gamma as Gamma
 from depthjax.distributions._laplace import Laplace as Laplace
 from depthjax.distributions._logistic import Logistic as Logistic
+from depthjax.distributions._matrix_normal import MatrixNormal as MatrixNormal
 from depthjax.distributions._mixture import MixtureSameFamily as MixtureSameFamily
 from depthjax.distributions._multivariate_normal import MultivariateNormal as MultivariateNormal
 from depthjax.distributions._multivariate_normal import mvn_from_covariance as mvn_from_covariance
+from depthjax.distributions._multivariate_normal_canonical import (
+    MultivariateNormalCanonical as MultivariateNormalCanonical,
+)
 from depthjax.distributions._multivariate_normal_diag import MultivariateNormalDiag as MultivariateNormalDiag
+from depthjax.distributions._multivariate_normal_low_rank import MultivariateNormalLowRank as MultivariateNormalLowRank
 from depthjax.distributions._multivariate_normal_precision import (
     MultivariateNormalPrecision as MultivariateNormalPrecision,
 )
 from depthjax.distributions._multivariate_normal_precision import mvn_from_precision as mvn_from_precision
+from depthjax.distributions._multivariate_student_t import MultivariateStudentT as MultivariateStudentT
+from depthjax.distributions._mvn_convert import mvn_convert as mvn_convert
 from depthjax.distributions._normal import Normal as Normal
 from depthjax.distributions._poisson import Poisson as Poisson
 from depthjax.distributions._poisson import poisson_from_rate as poisson_from_rate
