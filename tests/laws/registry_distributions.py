@@ -1,8 +1,13 @@
 """The registry of families: every class exported from `depthjax.distributions` exactly once."""
 
+from registry_assembled import ASSEMBLED
 from registry_composite import COMPOSED
+from registry_counts import COUNTS
 from registry_gaussian import GAUSSIAN
 from registry_scalar import CONTINUOUS, DISCRETE
 from registry_vector import VECTOR
 
-ENTRIES = [*CONTINUOUS, *DISCRETE, *VECTOR, *GAUSSIAN, *COMPOSED]
+ENTRIES = [*CONTINUOUS, *DISCRETE, *VECTOR, *COUNTS, *GAUSSIAN, *COMPOSED, *ASSEMBLED]
+
+# Densities of infinite mass, which have no draws and no moments, so that the laws do not apply.
+IMPROPER = {"ImproperUniform"}

@@ -5,12 +5,20 @@ from depthjax.distributions._bernoulli import bernoulli_from_probs as bernoulli_
 from depthjax.distributions._beta import Beta as Beta
 from depthjax.distributions._categorical import Categorical as Categorical
 from depthjax.distributions._categorical import categorical_from_probs as categorical_from_probs
+from depthjax.distributions._delta import Delta as Delta
 from depthjax.distributions._dirichlet import Dirichlet as Dirichlet
+from depthjax.distributions._dirichlet_multinomial import DirichletMultinomial as DirichletMultinomial
+from depthjax.distributions._empirical import Empirical as Empirical
 from depthjax.distributions._gamma import Gamma as Gamma
+from depthjax.distributions._improper_uniform import ImproperUniform as ImproperUniform
 from depthjax.distributions._laplace import Laplace as Laplace
 from depthjax.distributions._logistic import Logistic as Logistic
+from depthjax.distributions._logistic_normal import LogisticNormal as LogisticNormal
 from depthjax.distributions._matrix_normal import MatrixNormal as MatrixNormal
 from depthjax.distributions._mixture import MixtureSameFamily as MixtureSameFamily
+from depthjax.distributions._mixture_of_families import Mixture as Mixture
+from depthjax.distributions._multinomial import Multinomial as Multinomial
+from depthjax.distributions._multinomial import multinomial_from_probs as multinomial_from_probs
 from depthjax.distributions._multivariate_normal import MultivariateNormal as MultivariateNormal
 from depthjax.distributions._multivariate_normal import mvn_from_covariance as mvn_from_covariance
 from depthjax.distributions._multivariate_normal_canonical import (
@@ -25,11 +33,16 @@ from depthjax.distributions._multivariate_normal_precision import mvn_from_preci
 from depthjax.distributions._multivariate_student_t import MultivariateStudentT as MultivariateStudentT
 from depthjax.distributions._mvn_convert import mvn_convert as mvn_convert
 from depthjax.distributions._normal import Normal as Normal
+from depthjax.distributions._one_hot_categorical import OneHotCategorical as OneHotCategorical
+from depthjax.distributions._one_hot_categorical import one_hot_categorical_from_probs as one_hot_categorical_from_probs
 from depthjax.distributions._poisson import Poisson as Poisson
 from depthjax.distributions._poisson import poisson_from_rate as poisson_from_rate
 from depthjax.distributions._product import Product as Product
+from depthjax.distributions._repeated import Repeated as Repeated
+from depthjax.distributions._reshaped import Reshaped as Reshaped
 from depthjax.distributions._student_t import StudentT as StudentT
 from depthjax.distributions._transformed import Transformed as Transformed
 from depthjax.distributions._truncated_normal import TruncatedNormal as TruncatedNormal
 from depthjax.distributions._uniform import Uniform as Uniform
 from depthjax.distributions._von_mises import VonMises as VonMises
+from depthjax.distributions._von_mises_fisher import VonMisesFisher as VonMisesFisher
