@@ -315,6 +315,7 @@ ASSEMBLED = [
         nodes=_simplex_nodes,
         condition=input_condition(_logistic_normal, 2.0),
         draw_condition=lambda loc, tril: 64 * draw_condition(loc, tril),
+        moment_oracle=lambda *a: {},
         projections=_log_ratios,
         edges=(((LOC, TRIL), 0.0, -np.inf), ((LOC, TRIL), 0.5, -np.inf)),
         invalid=((LOC, -TRIL), (np.nan * LOC, TRIL)),

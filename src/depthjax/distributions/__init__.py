@@ -11,7 +11,10 @@ from depthjax.distributions._dirichlet_multinomial import DirichletMultinomial a
 from depthjax.distributions._empirical import Empirical as Empirical
 from depthjax.distributions._gamma import Gamma as Gamma
 from depthjax.distributions._improper_uniform import ImproperUniform as ImproperUniform
+from depthjax.distributions._inverse_wishart import InverseWishart as InverseWishart
 from depthjax.distributions._laplace import Laplace as Laplace
+from depthjax.distributions._lkj import LKJ as LKJ
+from depthjax.distributions._lkj import LKJCholesky as LKJCholesky
 from depthjax.distributions._logistic import Logistic as Logistic
 from depthjax.distributions._logistic_normal import LogisticNormal as LogisticNormal
 from depthjax.distributions._matrix_normal import MatrixNormal as MatrixNormal
@@ -33,6 +36,10 @@ from depthjax.distributions._multivariate_normal_precision import mvn_from_preci
 from depthjax.distributions._multivariate_student_t import MultivariateStudentT as MultivariateStudentT
 from depthjax.distributions._mvn_convert import mvn_convert as mvn_convert
 from depthjax.distributions._normal import Normal as Normal
+from depthjax.distributions._normal_gamma import NormalGamma as NormalGamma
+from depthjax.distributions._normal_gamma import NormalInverseGamma as NormalInverseGamma
+from depthjax.distributions._normal_wishart import NormalInverseWishart as NormalInverseWishart
+from depthjax.distributions._normal_wishart import NormalWishart as NormalWishart
 from depthjax.distributions._one_hot_categorical import OneHotCategorical as OneHotCategorical
 from depthjax.distributions._one_hot_categorical import one_hot_categorical_from_probs as one_hot_categorical_from_probs
 from depthjax.distributions._poisson import Poisson as Poisson
@@ -46,3 +53,5 @@ from depthjax.distributions._truncated_normal import TruncatedNormal as Truncate
 from depthjax.distributions._uniform import Uniform as Uniform
 from depthjax.distributions._von_mises import VonMises as VonMises
 from depthjax.distributions._von_mises_fisher import VonMisesFisher as VonMisesFisher
+from depthjax.distributions._wishart import Wishart as Wishart
+from depthjax.distributions._wishart_cholesky import WishartCholesky as WishartCholesky

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
-from depthjax.distributions._von_mises_fisher_normalizer import log_area, log_mean_exp
+from depthjax.distributions._von_mises_fisher_normalizer import log_area, log_mean_exp, mean_cosine, mean_cosine_deficit
 from depthjax.distributions._von_mises_fisher_sampling import sample_angle, turn_to
-from depthjax.numerics import bessel_ratio, find_root, safe_norm
+from depthjax.numerics import find_root, safe_norm
 
 
 @record
@@ -24,7 +24,8 @@ class VonMisesFisher(Distribution, ExponentialFamily):
         ValueError: `mean_direction` is not a vector of at least two entries, or `concentration` not a scalar.
 
     Numerics:
-        Holds at every k: at 0, with finite gradients, and at 1e8, where the spread is 1e-4. Draws are exact, by
+        Holds at every k: at 0, with finite gradients, and at 1e8, where the spread is 1e-4. The normaliser and its
+        derivatives are positive sums over one quadrature of the angle to m. Draws are exact, by
         rejection of the angle to m, with its implicit derivative in k; the derivative in m is that of a reflection.
 
     Source:
@@ -64,12 +65,11 @@ class VonMisesFisher(Distribution, ExponentialFamily):
         return turn_to(self.mean_direction, angle, side)
 
     def _mean(self):
-        return bessel_ratio(0.5 * self.event_shape[0], self.concentration) * self.mean_direction
+        return mean_cosine(self.concentration, self.event_shape[0]) * self.mean_direction
 
     def _entropy(self):
         size, k = self.event_shape[0], self.concentration
-        value, slope = jax.jvp(lambda k: log_mean_exp(k, size), (k,), (jnp.ones_like(k),))
-        return log_area(size) + value - k * slope
+        return log_area(size) + log_mean_exp(k, size) + k * mean_cosine_deficit(k, size)
 
     def natural_parameters(self):
         """Eta = {x: k m}, (d,)."""
@@ -104,7 +104,7 @@ class VonMisesFisher(Distribution, ExponentialFamily):
         length, size = safe_norm(mean["x"], axis=-1), mean["x"].size
         unit = length / ((1.0 - length) * (1.0 + length))
         lower, upper = 0.99 * (size - 1) * unit, 1.01 * size * unit + 1e-30
-        k = find_root(lambda k, target: bessel_ratio(0.5 * size, k) - target, lower, upper, length).value
+        k = find_root(lambda k, target: mean_cosine(k, size) - target, lower, upper, length).value
         return cls(_direction(mean["x"], length), k)
 
 
