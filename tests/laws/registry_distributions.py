@@ -2,13 +2,28 @@
 
 from registry_assembled import ASSEMBLED
 from registry_composite import COMPOSED
+from registry_correlation import CORRELATIONS
 from registry_counts import COUNTS
+from registry_directions import DIRECTIONS
 from registry_gaussian import GAUSSIAN
+from registry_joint import JOINT
 from registry_matrix import MATRICES
 from registry_scalar import CONTINUOUS, DISCRETE
 from registry_vector import VECTOR
 
-ENTRIES = [*CONTINUOUS, *DISCRETE, *VECTOR, *COUNTS, *GAUSSIAN, *MATRICES, *COMPOSED, *ASSEMBLED]
+ENTRIES = [
+    *CONTINUOUS,
+    *DISCRETE,
+    *VECTOR,
+    *COUNTS,
+    *GAUSSIAN,
+    *MATRICES,
+    *CORRELATIONS,
+    *JOINT,
+    *COMPOSED,
+    *ASSEMBLED,
+    *DIRECTIONS,
+]
 
 # Densities of infinite mass, which have no draws and no moments, so that the laws do not apply.
 IMPROPER = {"ImproperUniform"}

@@ -1,5 +1,6 @@
 """Families of distributions."""
 
+from depthjax.distributions import conjugate as conjugate
 from depthjax.distributions._bernoulli import Bernoulli as Bernoulli
 from depthjax.distributions._bernoulli import bernoulli_from_probs as bernoulli_from_probs
 from depthjax.distributions._beta import Beta as Beta

@@ -197,6 +197,9 @@ def log_diagonals(factor: jax.Array) -> jax.Array:
     """Log L_ii of rows 2, ..., n of a factor with unit rows, from the entries before the diagonal where small."""
     below = jnp.tril(factor, -1)
     squares = jnp.sum(below * below, axis=-1)[1:]
-    small = squares < 0.5
     diagonal = jnp.diagonal(factor)[1:]
-    return jnp.where(small, 0.5 * jnp.log1p(-jnp.where(small, squares, 0.0)), jnp.log(jnp.where(small, 1.0, diagonal)))
+    # The library's log1p loses digits far from zero, where log has none to lose.
+    near, far = squares < 0.25, squares >= 0.5
+    middle = 0.5 * jnp.log(jnp.where(near | far, 1.0, 1.0 - squares))
+    ends = jnp.where(far, jnp.log(jnp.where(far, diagonal, 1.0)), middle)
+    return jnp.where(near, 0.5 * jnp.log1p(-jnp.where(near, squares, 0.0)), ends)

@@ -5,19 +5,18 @@ import math
 import jax
 import jax.numpy as jnp
 
-from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record
+from depthjax.core import constraints, derived, param, record
 from depthjax.core._raw_maps import gram
 from depthjax.distributions._gaussian_algebra import (
     HIGHEST,
     cholesky,
     log_diagonal,
-    lower_factor,
     matvec,
     solve_lower,
 )
 from depthjax.distributions._inverse_wishart import InverseWishart
+from depthjax.distributions._mean_and_matrix import MeanAndMatrix, inverse_factor, inverse_gram, statistics
 from depthjax.distributions._multivariate_student_t import MultivariateStudentT
-from depthjax.distributions._packed_support import mean_and_matrix
 from depthjax.distributions._wishart import Wishart
 from depthjax.distributions._wishart_parts import (
     enough_freedom,
@@ -25,113 +24,14 @@ from depthjax.distributions._wishart_parts import (
     log_normalizer,
     masked,
     mean_log_det,
-    sample_factor,
     triangle_inside,
 )
-from depthjax.numerics import clip_open
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class _MeanAndMatrix(Distribution, ExponentialFamily):
-    """What the two share: the fields, their checks, and the normal part given the Cholesky factor of the matrix."""
-
-    loc: jax.Array
-    precision_scale: jax.Array
-    df: jax.Array
-    scale_tril: jax.Array
-
-    support = mean_and_matrix
-    reparameterized = "implicit"
-
-    @classmethod
-    def _complete(cls, fields):
-        tril, loc = fields["scale_tril"], fields["loc"]
-        for name in ("precision_scale", "df"):
-            if fields[name].ndim:
-                raise ValueError(f"{cls.__name__}: {name} has shape {fields[name].shape}, expected a scalar")
-        if tril.ndim != 2 or tril.shape[0] != tril.shape[1]:
-            raise ValueError(f"{cls.__name__}: scale_tril has shape {tril.shape}, expected a square matrix (d, d)")
-        size = tril.shape[0]
-        loc = jnp.broadcast_to(loc, (size,)) if loc.ndim == 0 else loc
-        if loc.shape != (size,):
-            raise ValueError(f"{cls.__name__}: loc has shape {loc.shape}, expected ({size},), the size of scale_tril")
-        return {**fields, "loc": loc, "event_shape": (size, size + 1)}
-
-    def _size(self):
-        return self.event_shape[0]
-
-    def _spare(self):
-        """Degrees of freedom of the marginal of the mean."""
-        return self.df - (self._size() - 1.0)
-
-    def _log_normal(self, z, log_det_precision):
-        """Log density of the mean whose whitened coordinates are z, for half the log determinant of the precision."""
-        size = self._size()
-        peak = log_det_precision + 0.5 * size * jnp.log(self.precision_scale) - size * _HALF_LOG_2PI
-        return peak - 0.5 * jnp.sum(z * z)
-
-    def _packed(self, mean, matrix):
-        return jnp.concatenate([clip_open(mean, -jnp.inf, jnp.inf)[..., None], matrix], axis=-1)
-
-    def _sample_many(self, key, sample_shape):
-        return self._sample_and_log_prob_many(key, sample_shape)[0]
-
-    def _sample_and_log_prob_many(self, key, sample_shape):
-        key_factor, key_noise = jax.random.split(key)
-        factor = sample_factor(key_factor, self._matrix()._freedoms(), sample_shape)
-        noise = jax.random.normal(key_noise, (*sample_shape, self._size()), self.loc.dtype)
-        one = self._assemble
-        for _ in sample_shape:
-            one = jax.vmap(one)
-        return one(factor, noise)
-
-    def log_base_measure(self, x):
-        """Log h = -d log(2 pi)/2."""
-        return jnp.full((), -_HALF_LOG_2PI * x.shape[0], x.dtype)
-
-    def _shared_natural(self, inverse_scale):
-        shift = self.precision_scale * self.loc
-        return {
-            "precision": -0.5 * (inverse_scale + shift[:, None] * self.loc[None, :]),
-            "shift": shift,
-            "square": -0.5 * self.precision_scale,
-        }
-
-    @classmethod
-    def _parts(cls, natural):
-        """The location, its weight, and the matrix -2 eta_precision - l loc loc^T."""
-        weight = -2.0 * natural["square"]
-        loc = natural["shift"] / weight
-        return loc, weight, -2.0 * natural["precision"] - natural["shift"][:, None] * loc[None, :]
-
-    @classmethod
-    def _means(cls, mean):
-        """The location and its weight from mean parameters, and the factor of the mean precision."""
-        factor, size = cholesky(mean["precision"]), mean["shift"].shape[0]
-        loc = solve_lower(factor, solve_lower(factor, mean["shift"]), transpose=True)
-        weight = size / (mean["square"] - jnp.sum(loc * mean["shift"]))
-        return loc, weight, factor
-
-
-def _statistics(mean, precision, log_det):
-    shift = matvec(precision, mean)
-    return {"log_det": log_det, "precision": precision, "shift": shift, "square": jnp.sum(mean * shift)}
-
-
-def _inverse(tril):
-    """(L L^T)^-1."""
-    inverse = solve_lower(tril, jnp.eye(tril.shape[0], dtype=tril.dtype))
-    return jnp.matmul(inverse.mT, inverse, precision=HIGHEST)
-
-
-def _inverse_factor(tril):
-    """Lower factor of (L L^T)^-1."""
-    return lower_factor(solve_lower(tril, jnp.eye(tril.shape[0], dtype=tril.dtype)).mT)
-
-
 @record
-class NormalWishart(_MeanAndMatrix):
+class NormalWishart(MeanAndMatrix):
     """Joint distribution of a mean m and a precision matrix P: conjugate to the normal with both unknown.
 
     P is Wishart(df, S S^T) and m given P is normal with mean loc and precision l P; the event is [m, P] side by side.
@@ -185,16 +85,16 @@ class NormalWishart(_MeanAndMatrix):
 
     def marginal_mean(self) -> MultivariateStudentT:
         """Marginal distribution of the mean: Student t with df - d + 1 degrees of freedom."""
-        scale = _inverse_factor(self.scale_tril) / jnp.sqrt(self.precision_scale * self._spare())
+        scale = inverse_factor(self.scale_tril) / jnp.sqrt(self.precision_scale * self._spare())
         return MultivariateStudentT(self._spare(), self.loc, scale)
 
     def natural_parameters(self):
         """Eta = {log_det: (df - d)/2, precision: -((S S^T)^-1 + l loc loc^T)/2, shift: l loc, square: -l/2}."""
-        return {"log_det": 0.5 * (self.df - self._size()), **self._shared_natural(_inverse(self.scale_tril))}
+        return {"log_det": 0.5 * (self.df - self._size()), **self._shared_natural(inverse_gram(self.scale_tril))}
 
     def sufficient_statistics(self, x):
         """T = {log_det: log|P|, precision: P, shift: P m, square: m.P m}."""
-        return _statistics(x[:, 0], x[:, 1:], 2.0 * log_diagonal(cholesky(x[:, 1:])))
+        return statistics(x[:, 0], x[:, 1:], 2.0 * log_diagonal(cholesky(x[:, 1:])))
 
     @classmethod
     def log_normalizer_of(cls, natural):
@@ -206,7 +106,7 @@ class NormalWishart(_MeanAndMatrix):
     def from_natural(cls, natural):
         """The distribution with these natural parameters."""
         loc, weight, inverse_scale = cls._parts(natural)
-        return cls(loc, weight, 2.0 * natural["log_det"] + loc.size, _inverse_factor(cholesky(inverse_scale)))
+        return cls(loc, weight, 2.0 * natural["log_det"] + loc.size, inverse_factor(cholesky(inverse_scale)))
 
     @classmethod
     def from_mean_parameters(cls, mean):
@@ -217,7 +117,7 @@ class NormalWishart(_MeanAndMatrix):
 
 
 @record
-class NormalInverseWishart(_MeanAndMatrix):
+class NormalInverseWishart(MeanAndMatrix):
     """Joint distribution of a mean m and a covariance matrix C: conjugate to the normal with both unknown.
 
     C is InverseWishart(df, S S^T) and m given C is normal with mean loc and covariance C/l; the event is [m, C] side by
@@ -283,7 +183,7 @@ class NormalInverseWishart(_MeanAndMatrix):
     def sufficient_statistics(self, x):
         """T = {log_det: log|C|, precision: C^-1, shift: C^-1 m, square: m.C^-1 m}."""
         factor = cholesky(x[:, 1:])
-        return _statistics(x[:, 0], _inverse(factor), 2.0 * log_diagonal(factor))
+        return statistics(x[:, 0], inverse_gram(factor), 2.0 * log_diagonal(factor))
 
     @classmethod
     def log_normalizer_of(cls, natural):
@@ -303,4 +203,4 @@ class NormalInverseWishart(_MeanAndMatrix):
         """The distribution with these mean parameters, by a root in df."""
         loc, weight, factor = cls._means(mean)
         df = freedom_from_gap(2.0 * log_diagonal(factor) + mean["log_det"], loc.size)
-        return cls(loc, weight, df, jnp.sqrt(df) * _inverse_factor(factor))
+        return cls(loc, weight, df, jnp.sqrt(df) * inverse_factor(factor))

@@ -19,7 +19,7 @@ _DIGAMMA = jax.scipy.special.digamma
 
 def enough_freedom(record):
     """The constraint on the degrees of freedom: above d - 1."""
-    return constraints.greater_than(record.scale_tril.shape[-1] - 1.0)
+    return constraints.greater_than(record.event_shape[0] - 1.0)
 
 
 def complete_freedom(name, fields):
