@@ -177,18 +177,29 @@ def positive_definite_to_raw(matrix):
 
 def positive_definite_from_raw(raw):
     """L L^T of the factor with these raw coordinates."""
-    return outer_product(lower_cholesky_from_raw(raw))
+    return gram(lower_cholesky_from_raw(raw))
 
 
-def outer_product(tril):
-    """L L^T, a pivot L_ii^2 below the rounding of its diagonal entry raised to it, so that L can be found again."""
-    n = tril.shape[-1]
-    matrix = jnp.matmul(tril, tril.mT, precision=jax.lax.Precision.HIGHEST)
-    held = jax.lax.stop_gradient(tril)
-    sizes, pivots = jnp.sum(held * held, axis=-1), jnp.diagonal(held, axis1=-2, axis2=-1) ** 2
-    floor = jnp.maximum(4 * n * jnp.finfo(tril.dtype).eps * sizes, jnp.finfo(tril.dtype).tiny)
-    lift = jnp.maximum(floor - pivots, 0)
-    return matrix + jnp.where(_match(np.eye(n, dtype=bool), matrix), lift[..., None], 0)
+def gram(tril):
+    """L L^T, positive definite in the arithmetic at hand: its Cholesky factorisation succeeds for every such L.
+
+    Scaled to a unit diagonal, the smallest eigenvalue is at least the determinant divided by e; where that is near
+    rounding, the diagonal is raised by a few units in the last place (Higham, Accuracy and Stability of Numerical
+    Algorithms, 2002, theorem 10.7).
+    """
+    product = jnp.matmul(tril, tril.mT, precision=jax.lax.Precision.HIGHEST)
+    eye = _match(np.eye(tril.shape[-1], dtype=bool), product)
+    return jnp.where(eye, product * (1 + jnp.broadcast_to(_lift(tril)[..., None, None], product.shape)), product)
+
+
+def _lift(tril):
+    """Relative amount by which the diagonal of L L^T must grow so that rounding cannot make it indefinite."""
+    n, eps = tril.shape[-1], float(jnp.finfo(tril.dtype).eps)
+    diagonal = jax.lax.stop_gradient(jnp.diagonal(tril, axis1=-2, axis2=-1))
+    squares = jax.lax.stop_gradient(jnp.sum(tril * tril, axis=-1))
+    log_ratio = jnp.sum(2 * jnp.log(diagonal) - jnp.log(squares), axis=-1)
+    bound = 4 * n * (n + 1) * eps
+    return jnp.where(log_ratio < math.log(bound) + 1, bound, 0).astype(tril.dtype)
 
 
 def correlation_to_raw(matrix):
@@ -197,11 +208,15 @@ def correlation_to_raw(matrix):
 
 
 def correlation_from_raw(raw):
-    """L L^T of the factor with these raw coordinates, its diagonal exactly one."""
-    matrix = outer_product(corr_cholesky_from_raw(raw))
-    scale = jax.lax.rsqrt(jax.lax.stop_gradient(jnp.diagonal(matrix, axis1=-2, axis2=-1)))
-    matrix = matrix * scale[..., None] * scale[..., None, :]
-    return jnp.where(_match(np.eye(matrix.shape[-1], dtype=bool), matrix), 1, matrix)
+    """L L^T of the factor with these raw coordinates."""
+    return correlation_gram(corr_cholesky_from_raw(raw))
+
+
+def correlation_gram(tril):
+    """L L^T with a diagonal of ones, positive definite in the arithmetic at hand, as `gram` is."""
+    product = jnp.matmul(tril, tril.mT, precision=jax.lax.Precision.HIGHEST)
+    eye = _match(np.eye(tril.shape[-1], dtype=bool), product)
+    return jnp.where(eye, 1, product / (1 + jnp.broadcast_to(_lift(tril)[..., None, None], product.shape)))
 
 
 def orthogonal_from_raw(raw):

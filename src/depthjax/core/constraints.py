@@ -106,7 +106,8 @@ def _is_corr_cholesky(x):
 def _is_positive_definite(x):
     size = jnp.max(jnp.abs(x), axis=(-2, -1))
     symmetric = jnp.max(jnp.abs(x - x.mT), axis=(-2, -1)) <= _tolerance(x, 1) * size
-    return symmetric & jnp.all(jnp.isfinite(jnp.linalg.cholesky(x)), axis=(-2, -1))
+    wide = x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
+    return symmetric & jnp.all(jnp.isfinite(jnp.linalg.cholesky(wide)), axis=(-2, -1))
 
 
 def _is_correlation(x):

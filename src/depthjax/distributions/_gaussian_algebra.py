@@ -17,6 +17,22 @@ def matvec(matrix: jax.Array, vectors: jax.Array) -> jax.Array:
     return jnp.einsum("ij,...j->...i", matrix, vectors, precision=HIGHEST)
 
 
+def cholesky(matrix: jax.Array) -> jax.Array:
+    """Lower Cholesky factor (..., d, d) of a symmetric positive definite matrix; half precision by way of float32."""
+    return jnp.linalg.cholesky(at_least_single(matrix)).astype(matrix.dtype)
+
+
+def thin_qr(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Q (m, n) and R (n, n) of a matrix (m, n), m >= n; half precision by way of float32."""
+    orthogonal, upper = jnp.linalg.qr(at_least_single(matrix))
+    return orthogonal.astype(matrix.dtype), upper.astype(matrix.dtype)
+
+
+def at_least_single(x: jax.Array) -> jax.Array:
+    """`x` in float32 where it has half precision."""
+    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
+
+
 def solve_lower(tril: jax.Array, vector: jax.Array, *, transpose: bool = False) -> jax.Array:
     """Solve L x = v, or L^T x = v, for one vector (d,) or the columns of a matrix (d, k)."""
     return jax.scipy.linalg.solve_triangular(tril, vector, trans=1 if transpose else 0, lower=True)
@@ -31,9 +47,9 @@ def lower_factor(rows: jax.Array) -> jax.Array:
     Source:
         Golub and Van Loan, Matrix Computations (2013), sec. 5.2.
     """
-    upper = jnp.linalg.qr(rows.mT, mode="r")
+    upper = jnp.linalg.qr(at_least_single(rows).mT, mode="r")
     flip = jnp.where(jnp.diagonal(upper) < 0, -1.0, 1.0).astype(upper.dtype)
-    return jnp.tril((upper * flip[:, None]).mT)
+    return jnp.tril((upper * flip[:, None]).mT).astype(rows.dtype)
 
 
 def log_diagonal(tril: jax.Array) -> jax.Array:
@@ -92,14 +108,16 @@ def map_arguments(name: str, matrix: Any, shift: Any, size: int, dtype: Any) -> 
     return matrix, shift
 
 
-def complete_factor(name: str, fields: dict[str, Any], factor: str) -> dict[str, Any]:
-    """Check `loc` (d,) or () against a square factor (d, d) and fill in the event shape."""
-    loc, tril = fields["loc"], fields[factor]
+def complete_factor(name: str, fields: dict[str, Any], factor: str, *, vector: str = "loc") -> dict[str, Any]:
+    """Check a vector (d,) or () against a square factor (d, d) and fill in the event shape."""
+    values, tril = fields[vector], fields[factor]
     if tril.ndim != 2 or tril.shape[0] != tril.shape[1]:
         raise ValueError(f"{name}: {factor} has shape {tril.shape}, expected a square matrix (d, d)")
     size = tril.shape[0]
-    if loc.ndim == 0:
-        loc = jnp.broadcast_to(loc, (size,))
-    if loc.shape != (size,):
-        raise ValueError(f"{name}: loc has shape {loc.shape}, expected ({size},), for {factor} has shape {tril.shape}")
-    return {**fields, "loc": loc, "event_shape": (size,)}
+    if values.ndim == 0:
+        values = jnp.broadcast_to(values, (size,))
+    if values.shape != (size,):
+        raise ValueError(
+            f"{name}: {vector} has shape {values.shape}, expected ({size},), for {factor} has shape {tril.shape}"
+        )
+    return {**fields, vector: values, "event_shape": (size,)}

@@ -5,23 +5,13 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise
 from depthjax.distributions._multivariate_normal_diag import MultivariateNormalDiag
-from depthjax.distributions._normal import Normal
 
 
-def has_conditional_cdfs(mixture) -> bool:
-    """Whether the coordinates of a component are independent with a differentiable cdf."""
-    components = mixture.components
-    if isinstance(components, MultivariateNormalDiag):
+def has_conditional_cdfs(component, support) -> bool:
+    """Whether the coordinates of a component of a mixture on `support` are independent with a differentiable cdf."""
+    if isinstance(component, MultivariateNormalDiag):
         return True
-    if not isinstance(components, Elementwise) or mixture.support.discrete:
-        return False
-    return hasattr(components, "log_cdf")
-
-
-def _elementwise_components(components):
-    if isinstance(components, MultivariateNormalDiag):
-        return jax.vmap(lambda part: Normal(part.loc, part.scale))(components)
-    return components
+    return isinstance(component, Elementwise) and not support.discrete and hasattr(component, "log_cdf")
 
 
 def conditional_levels(x: jax.Array, mixture) -> jax.Array:
@@ -30,11 +20,9 @@ def conditional_levels(x: jax.Array, mixture) -> jax.Array:
     u_i = log F(x_i | x_<i), or minus the log survival where that is the smaller tail; F(x_i | x_<i) mixes the
     components' cdfs with weights proportional to w_k prod_{j<i} p_k(x_j).
     """
-    parts = _elementwise_components(mixture.components)
 
     def of_parts(name):
-        values = jax.vmap(lambda part: getattr(part, name)(x))(parts)
-        return values.reshape(mixture.logits.shape[0], -1)
+        return mixture._elementwise_terms(name, x).reshape(mixture.logits.shape[0], -1)
 
     terms = of_parts("log_prob_terms")
     before = jnp.cumsum(terms, axis=1) - terms

@@ -1,0 +1,22 @@
+"""Conjugate inference: markers of likelihoods, and the verbs `posterior`, `predictive` and `log_evidence`."""
+
+from depthjax.distributions import _conjugate_counts as _conjugate_counts
+from depthjax.distributions import _conjugate_normal as _conjugate_normal
+from depthjax.distributions._conjugate_registry import log_evidence as log_evidence
+from depthjax.distributions._conjugate_registry import posterior as posterior
+from depthjax.distributions._conjugate_registry import predictive as predictive
+from depthjax.distributions._likelihoods import BernoulliLikelihood as BernoulliLikelihood
+from depthjax.distributions._likelihoods import BinomialLikelihood as BinomialLikelihood
+from depthjax.distributions._likelihoods import CategoricalLikelihood as CategoricalLikelihood
+from depthjax.distributions._likelihoods import ExponentialLikelihood as ExponentialLikelihood
+from depthjax.distributions._likelihoods import GammaRateLikelihood as GammaRateLikelihood
+from depthjax.distributions._likelihoods import GeometricLikelihood as GeometricLikelihood
+from depthjax.distributions._likelihoods import LinearGaussianLikelihood as LinearGaussianLikelihood
+from depthjax.distributions._likelihoods import MVNLikelihood as MVNLikelihood
+from depthjax.distributions._likelihoods import MVNMeanLikelihood as MVNMeanLikelihood
+from depthjax.distributions._likelihoods import NegativeBinomialLikelihood as NegativeBinomialLikelihood
+from depthjax.distributions._likelihoods import NormalLikelihood as NormalLikelihood
+from depthjax.distributions._likelihoods import NormalMeanLikelihood as NormalMeanLikelihood
+from depthjax.distributions._likelihoods import NormalPrecisionLikelihood as NormalPrecisionLikelihood
+from depthjax.distributions._likelihoods import NormalVarianceLikelihood as NormalVarianceLikelihood
+from depthjax.distributions._likelihoods import PoissonLikelihood as PoissonLikelihood
