@@ -5,7 +5,7 @@ import numpy as np
 import oracle_tails
 from family_entry import Family
 from oracle_logit_normal import logit_normal, logit_normal_moments
-from registry_scalar import _beta, _gamma, normal
+from registry_scalar import _beta, gamma, normal
 from scipy import stats
 
 import depthjax.distributions as dists
@@ -165,7 +165,7 @@ def _logit_condition(x, loc, scale):
 
 
 def _chi_squared(x, df):
-    return _gamma(x, df / 2, mp.mpf(1) / 2)
+    return gamma(x, df / 2, mp.mpf(1) / 2)
 
 
 def _inverse_gamma(x, a, b):
