@@ -2,9 +2,10 @@
 
 from registry_composite import COMPOSED
 from registry_counts import COUNTS
-from registry_positive import POSITIVE
+from registry_interval import INTERVAL
+from registry_positive import HALF_LINE, LINE
 from registry_relaxed import RELAXED
 from registry_scalar import CONTINUOUS, DISCRETE
 from registry_vector import VECTOR
 
-ENTRIES = [*CONTINUOUS, *DISCRETE, *POSITIVE, *COUNTS, *RELAXED, *VECTOR, *COMPOSED]
+ENTRIES = [*CONTINUOUS, *DISCRETE, *LINE, *HALF_LINE, *INTERVAL, *COUNTS, *RELAXED, *VECTOR, *COMPOSED]
