@@ -106,7 +106,7 @@ def _continuous():
         "VonMises": Entry((0.3, 1.7), (0.0, 1e4), lambda m, k: s.vonmises(k, m), _same("VonMises"), _same("VonMises")),
         "RelaxedBernoulli": Entry(
             (0.7, 0.3),
-            (0.2, 0.3),
+            (0.5, -2.0),
             _RelaxedBernoulli,
             lambda d, t, logits: d.RelaxedBernoulli(t, logits=logits),
             lambda d, t, logits: d.RelaxedBernoulli(t, logits=logits),
