@@ -8,6 +8,8 @@ Run with `--quick` for fewer rounds, and with names of families to run only thos
 """
 
 import argparse
+import functools
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -104,7 +106,7 @@ def _continuous():
         "VonMises": Entry((0.3, 1.7), (0.0, 1e4), lambda m, k: s.vonmises(k, m), _same("VonMises"), _same("VonMises")),
         "RelaxedBernoulli": Entry(
             (0.7, 0.3),
-            (0.2, 0.3),
+            (0.5, -2.0),
             _RelaxedBernoulli,
             lambda d, t, logits: d.RelaxedBernoulli(t, logits=logits),
             lambda d, t, logits: d.RelaxedBernoulli(t, logits=logits),
@@ -200,13 +202,11 @@ def makers(name: str, entry: Entry) -> dict[str, Callable[..., Any]]:
     """Constructors of the family by package."""
     found = {"depthjax": getattr(distributions, name)}
     if entry.numpyro is not None and available("numpyro"):
-        import numpyro.distributions as peer
-
-        found["numpyro"] = lambda *params: entry.numpyro(peer, *params)
+        module = importlib.import_module("numpyro.distributions")
+        found["numpyro"] = functools.partial(entry.numpyro, module)
     if entry.tfp is not None and available("tensorflow_probability"):
-        from tensorflow_probability.substrates import jax as tfp
-
-        found["tfp"] = lambda *params: entry.tfp(tfp.distributions, *params)
+        module = importlib.import_module("tensorflow_probability.substrates.jax").distributions
+        found["tfp"] = functools.partial(entry.tfp, module)
     return found
 
 

@@ -7,9 +7,10 @@ from registry_count_vectors import COUNT_VECTORS
 from registry_counts import COUNTS
 from registry_directions import DIRECTIONS
 from registry_gaussian import GAUSSIAN
+from registry_interval import INTERVAL
 from registry_joint import JOINT
 from registry_matrix import MATRICES
-from registry_positive import POSITIVE
+from registry_positive import HALF_LINE, LINE
 from registry_relaxed import RELAXED
 from registry_scalar import CONTINUOUS, DISCRETE
 from registry_vector import VECTOR
@@ -17,7 +18,9 @@ from registry_vector import VECTOR
 ENTRIES = [
     *CONTINUOUS,
     *DISCRETE,
-    *POSITIVE,
+    *LINE,
+    *HALF_LINE,
+    *INTERVAL,
     *COUNTS,
     *RELAXED,
     *VECTOR,

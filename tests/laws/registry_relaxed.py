@@ -5,7 +5,7 @@ import math
 import mpmath as mp
 import numpy as np
 from family_entry import Family
-from registry_positive import OfLogit
+from oracle_interval import OfLogit
 from scipy import special, stats
 
 
@@ -29,10 +29,6 @@ def _relaxed_condition(x, temperature, logits):
     size = abs(np.log(x)) + abs(np.log1p(-x))
     exact = _relaxed_bernoulli(mp.mpf(float(x)), mp.mpf(float(temperature)), mp.mpf(float(logits)))
     return 1 + ((1 + temperature) * size + abs(logits)) / (4 * max(1.0, abs(float(exact))))
-
-
-def _edge(temperature, low, high):
-    return temperature * mp.log(-low / high)
 
 
 def _hard_concrete(x, temperature, logits, low, high):

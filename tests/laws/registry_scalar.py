@@ -36,7 +36,7 @@ def gamma(x, concentration, rate):
     return concentration * mp.log(rate) + (concentration - 1) * mp.log(x) - rate * x - mp.loggamma(concentration)
 
 
-def _beta(x, one, zero):
+def beta(x, one, zero):
     log_beta = mp.loggamma(one) + mp.loggamma(zero) - mp.loggamma(one + zero)
     return (one - 1) * mp.log(x) + (zero - 1) * mp.log1p(-x) - log_beta
 
@@ -204,7 +204,7 @@ CONTINUOUS = [
     Family(
         "Beta",
         ((2.5, 1.5), (0.3, 2.0), (50.0, 10.0), (1e6, 1e6)),
-        _beta,
+        beta,
         "MVECQX",
         "implicit",
         num_noises=2,

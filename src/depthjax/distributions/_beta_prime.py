@@ -68,11 +68,11 @@ class BetaPrime(Elementwise):
         total = a + b
         leading = ((a < 3.0) & (4.0 * total * y < a)) | ((b < 3.0) & (4.0 * total * q < b))
         saddle = (a > 1.0) & (b > 1.0) & ~leading
-        one, zero = jnp.where(saddle, 1.0, a), jnp.where(saddle, 1.0, b)
         log_odds = log_ratio(x, self.scale)
         log_y, log_q = -_softplus(-log_odds), -_softplus(log_odds)
-        direct = one * log_y + zero * log_q - log_beta(one, zero)
-        high1, high0 = jnp.where(saddle, a, 2.0), jnp.where(saddle, b, 2.0)
+        direct = a * log_y + b * log_q - log_beta(a, b)
+        # Clamped, not masked by x: what depends on a and b alone is computed once for a batch of x.
+        high1, high0 = jnp.maximum(a, 1.0), jnp.maximum(b, 1.0)
         safe = jnp.where(saddle, x, self.scale)
         around = _saddle(high1, high0, jnp.where(saddle, y, 0.5), jnp.where(saddle, q, 0.5), safe, self.scale)
         return jnp.where(saddle, around, direct)

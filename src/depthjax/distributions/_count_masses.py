@@ -55,7 +55,7 @@ def log_binomial_mass(x, n, logits):
     rest = n - x
     edge = (x == 0.0) | (rest == 0.0)
     log_p, log_q = log_sigmoid(logits), log_sigmoid(-logits)
-    one, zero, total = jnp.where(edge, 1.0, x), jnp.where(edge, 1.0, rest), jnp.where(edge, 2.0, n)
+    one, zero, total = jnp.where(edge, 1.0, x), jnp.where(edge, 1.0, rest), jnp.maximum(n, 1.0)
     gap = _gap(one, zero, logits)
     misfit = _misfit(one, -gap, jnp.exp(log_p), log_p, total) + _misfit(zero, gap, jnp.exp(log_q), log_q, total)
     errors = _whole_error(total) - _whole_error(one) - _whole_error(zero)

@@ -75,8 +75,9 @@ class Exponential(Elementwise, ExponentialFamily):
         return -jnp.log1p(-p) / self.rate
 
     def _quantile_from_log(self, log_p):
-        deep = log_p < -20.0
-        small = jnp.exp(jnp.where(deep, log_p, -20.0) - jnp.log(self.rate))
+        # Below exp(-46) a level is its own hazard to the last digit of every dtype.
+        deep = log_p < -46.0
+        small = jnp.exp(jnp.where(deep, log_p, -46.0) - jnp.log(self.rate))
         return jnp.where(deep, small, -log1mexp(jnp.where(deep, -1.0, log_p)) / self.rate)
 
     def _quantile_from_log_survival(self, log_q):

@@ -24,7 +24,6 @@ from depthjax.numerics._beta_tail import log1p_excess
 from depthjax.numerics._stirling import digamma
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_PLACEHOLDER = 2.0
 
 
 @record
@@ -56,9 +55,9 @@ class InverseGamma(Elementwise, ExponentialFamily):
         a, b = self.concentration, self.scale
         log_y, y = log_ratio(b, x), b / x
         leading = (a <= 1.0) | ((a < 3.0) & (4.0 * y < a))
-        low = jnp.where(leading, a, 1.0)
-        direct = jnp.log(low) + low * log_y - y - jax.lax.lgamma(low + 1.0)
-        high, point = jnp.where(leading, _PLACEHOLDER, a), jnp.where(leading, 1.0, x)
+        # Clamped, not masked by x: what depends on a alone is computed once for a batch of x.
+        low, high, point = jnp.minimum(a, 3.0), jnp.maximum(a, 1.0), jnp.where(leading, 1.0, x)
+        direct = jnp.log(low) - jax.lax.lgamma(low + 1.0) + low * log_y - y
         surplus = product_difference(b, jnp.ones_like(b), high, point) / (high * point)
         near = jnp.abs(surplus) < 0.5
         inner = -log1p_excess(jnp.where(near, surplus, 0.0))

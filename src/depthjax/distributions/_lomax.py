@@ -10,7 +10,8 @@ from depthjax.distributions._pareto import tail_mean, tail_variance
 from depthjax.numerics import log1m, log1mexp, log_expm1
 
 _LARGE = 1e30
-_SMALL = 1e-6
+# Below these, log(1 + y) and exp(y) - 1 are y to the last digit of every dtype.
+_SMALL, _DEEP = 1e-20, -46.0
 
 
 @record
@@ -76,11 +77,9 @@ class Lomax(Elementwise):
     def _log_cdf(self, x):
         def inside(y):
             hazard = self.concentration * self._log_growth(y)
-            small = hazard < _SMALL
-            logs = jnp.log(self.concentration) + jnp.log(y) - jnp.log(self.scale)
             tiny = y < _SMALL * self.scale
-            log_hazard = jnp.where(tiny, logs - 0.5 * y / self.scale, jnp.log(jnp.where(tiny, 1.0, hazard)))
-            return log_cdf_from_hazard(hazard, jnp.where(small | tiny, log_hazard, 0.0))
+            logs = jnp.log(self.concentration) + jnp.log(y) - jnp.log(self.scale)
+            return log_cdf_from_hazard(hazard, jnp.where(tiny, logs, jnp.log(jnp.where(tiny, 1.0, hazard))))
 
         return above(x, inside, -jnp.inf)
 
@@ -91,11 +90,10 @@ class Lomax(Elementwise):
         return self._quantile_from_log_survival(log1m(p))
 
     def _quantile_from_log(self, log_p):
-        deep = log_p < -20.0
-        small = jnp.exp(jnp.where(deep, log_p, -20.0) + jnp.log(self.scale) - jnp.log(self.concentration))
+        deep = log_p - jnp.log(self.concentration) < _DEEP
+        small = jnp.exp(jnp.where(deep, log_p, _DEEP) + jnp.log(self.scale) - jnp.log(self.concentration))
         regular = self._quantile_from_log_survival(log1mexp(jnp.where(deep, -1.0, log_p)))
-        # The first-order term is exact to rounding where the level is far below the rounding of one.
-        return jnp.where(deep & (self.concentration > 1e-3), small, regular)
+        return jnp.where(deep, small, regular)
 
     def _quantile_from_log_survival(self, log_q):
         return self.scale * jnp.expm1(-log_q / self.concentration)

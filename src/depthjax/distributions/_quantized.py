@@ -47,7 +47,7 @@ class Quantized(OfBase):
 
     @classmethod
     def _complete(cls, fields):
-        base = fields.get("base")
+        base: Any = fields.get("base")
         require_base(cls.__name__, base, ("cdf",), discrete=False)
         ends = {k: v if v is None else require_integer(cls.__name__, k, v) for k, v in fields.items() if k != "base"}
         if None not in ends.values() and ends["high"] < ends["low"]:
@@ -79,7 +79,8 @@ class Quantized(OfBase):
 
     def _levels(self, dtype):
         """All levels, (K, 1...), and the log masses there, (K, *event)."""
-        x = jnp.arange(self.low, self.high + 1, dtype=dtype).reshape((-1,) + (1,) * len(self.event_shape))
+        low, high = (int(end) for end in self._ends())
+        x = jnp.arange(low, high + 1, dtype=dtype).reshape((-1,) + (1,) * len(self.event_shape))
         wide = jnp.broadcast_to(x, (x.shape[0], *self.event_shape))
         return x, jnp.exp(jax.vmap(self._log_prob_terms)(wide))
 

@@ -77,4 +77,5 @@ class RelaxedBernoulli(Elementwise):
 def log_relaxed_density(log_x: jax.Array, log_rest: jax.Array, temperature: jax.Array, logits: jax.Array) -> jax.Array:
     """Log density of the relaxed Bernoulli distribution from log x and log(1 - x)."""
     u = temperature * (log_x - log_rest) - logits
-    return jnp.log(temperature) + log_sigmoid(u) + log_sigmoid(-u) - log_x - log_rest
+    size = jnp.abs(u)
+    return jnp.log(temperature) - size - 2.0 * jnp.log1p(jnp.exp(-size)) - log_x - log_rest

@@ -1,6 +1,7 @@
 """Any elementwise distribution, truncated to an interval."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,7 @@ class Truncated(OfBase):
 
     @classmethod
     def _complete(cls, fields):
-        base = fields.get("base")
+        base: Any = fields.get("base")
         require_base(cls.__name__, base, ("cdf", "quantile"), discrete=False)
         ends = {name: like_event(cls.__name__, base, name, fields[name]) for name in ("low", "high")}
         return {**fields, **ends, "event_shape": base.event_shape}

@@ -1,6 +1,7 @@
 """Counts with extra zeros."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ class ZeroInflated(OfBase):
 
     @classmethod
     def _complete(cls, fields):
-        base = fields.get("base")
+        base: Any = fields.get("base")
         require_base(cls.__name__, base, ("cdf", "mean", "variance"), discrete=True)
         gate = like_event(cls.__name__, base, "gate_logits", fields["gate_logits"])
         return {**fields, "gate_logits": gate, "event_shape": base.event_shape}
