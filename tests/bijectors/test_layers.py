@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from depthjax import bijectors as bij
+from depthjax.core import ravel
 from depthjax.distributions import Bernoulli
 from depthjax.numerics import log_det_series
 
 X64 = jax.config.jax_enable_x64
 FLOAT = np.float64 if X64 else np.float32
 EPS = np.finfo(FLOAT).eps
+HALVES = ("forward_log_det", "inverse_log_det")
 
 
 def array(values):
@@ -121,6 +123,31 @@ def test_block_autoregressive_inverts_at_all_scales():
         again, slope = jax.vmap(back, (None, 0))(flow, y)
         assert np.abs((again - y) / np.maximum(1, np.abs(y))).max() <= 1e-5
         assert np.isfinite(np.asarray(slope)).all()
+
+
+ANY_RAW = {
+    "Sylvester": bij.Sylvester(*(np.zeros(shape, FLOAT) for shape in ((2, 3), (2, 2), (2, 2), (2,)))),
+    "Orthogonal": bij.Orthogonal(np.zeros((3, 3), FLOAT), method="cayley"),
+    "Residual": bij.Residual(bij.lipschitz_mlp(jax.random.key(0), (3, 8, 3), dtype=FLOAT)),
+    "BlockAutoregressive": bij.block_autoregressive(jax.random.key(0), 3, block_dim=4, dtype=FLOAT),
+    "MixtureLogistic": bij.Block(bij.MixtureLogistic(*np.array([[0.0] * 4, [1.0] * 4, [0.0] * 4], FLOAT)), 3),
+}
+
+
+@pytest.mark.parametrize("name", ANY_RAW)
+def test_any_raw_parameters_stay_finite(name):
+    vector, unravel = ravel(ANY_RAW[name])
+    random = np.random.default_rng(7)
+    raw, x = array(random.uniform(-30, 30, size=(40, vector.size))), array(random.normal(size=(40, 3)))
+
+    def run(v, point):
+        y, log_det = unravel(v).forward_and_log_det(point)
+        back, inverse_log_det = unravel(v).inverse_and_log_det(y)
+        slopes = [jax.grad(lambda q, half=half: getattr(unravel(q), half)(point))(v) for half in HALVES]
+        return y, back, log_det, inverse_log_det, slopes
+
+    for value in jax.tree.leaves(jax.jit(jax.vmap(run))(raw, x)):
+        assert np.isfinite(np.asarray(value)).all()
 
 
 def test_actnorm_from_data_standardises_channels():

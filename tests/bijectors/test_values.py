@@ -164,3 +164,31 @@ def test_low_rank_log_det_is_that_of_the_matrix():
     scale = np.array([1.0, -2.0, 0.5, 3.0, 1.5])
     flow = bij.DiagonalPlusLowRank(0.0, array(scale), array(u), array(v))
     close(flow.forward_log_det(jnp.zeros(5, FLOAT)), np.linalg.slogdet(np.diag(scale) + u @ v.T)[1], factor=16)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        bij.LinearSplineTransformer(),
+        bij.QuadraticSplineTransformer(),
+        bij.QuadraticSplineTransformer(boundary="linear"),
+        bij.MixtureLogisticTransformer(4),
+    ],
+    ids=lambda family: f"{type(family).__name__}-{getattr(family, 'boundary', '')}",
+)
+def test_steep_maps_invert_in_float32(family):
+    random = np.random.default_rng(4)
+    for scale, bound in ((1.0, 16 * 2.0**-23), (10.0, 1e-5)):
+        raw = jnp.asarray(scale * random.normal(size=(1000, family.num_params)), jnp.float32)
+        x = jnp.asarray(3 * random.normal(size=1000), jnp.float32)
+
+        def run(x, raw):
+            y, log_slopes = family.forward_many(x, raw)
+            back, inverse_log_slopes = family.inverse_many(y, raw)
+            slopes = jax.grad(lambda v, r: sum(map(jnp.sum, family.inverse_many(v, r))), argnums=(0, 1))(y, raw)
+            return y, family.forward_many(back, raw)[0], log_slopes, inverse_log_slopes, slopes
+
+        y, again, *rest = jax.jit(run)(x, raw)
+        assert np.max(np.abs(again - y) / np.maximum(1, np.abs(y))) <= bound
+        for value in jax.tree.leaves(rest):
+            assert np.isfinite(np.asarray(value)).all()

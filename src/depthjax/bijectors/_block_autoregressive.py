@@ -107,7 +107,7 @@ class BlockAutoregressive(Bijector):
 
     def _solve(self, target, log_blocks, offsets):
         """The root, bracketed by the value at zero and the least slope, 1 - alpha."""
-        closed = jax.nn.sigmoid(-_GATE_RATE * self.raw_gate)
+        closed = jnp.maximum(jax.nn.sigmoid(-_GATE_RATE * self.raw_gate), jnp.finfo(target.dtype).tiny)
         arguments = target, log_blocks, offsets, self.raw_gate
         at_zero = _gap(jnp.zeros_like(target), *arguments, bound=self.bound)
         margin = 32 * jnp.finfo(target.dtype).eps * (1.0 + jnp.abs(target) + jnp.abs(at_zero))

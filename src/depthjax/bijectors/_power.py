@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from depthjax.bijectors._terms import Terms
 from depthjax.core import constraints, derived, param, record
-from depthjax.numerics import xlogy
+from depthjax.numerics import clip_open, xlogy
 
 
 @record
@@ -18,8 +18,8 @@ class Power(Terms):
         power: (*event), positive.
 
     Numerics:
-        At x = 0 the log-det is what the limit is: 0 for power 1, -inf above and +inf below. Neither direction forms the
-        slope, so nothing overflows before the value does.
+        At x = 0 the log-det is what the limit is: 0 for power 1, -inf above and +inf below. Each direction takes it
+        from its own input, so that it stays finite where the value over- or underflows.
     """
 
     power: jax.Array = param(constraints.positive)
@@ -29,11 +29,13 @@ class Power(Terms):
     codomain = constraints.nonnegative
 
     def _terms(self, x):
-        return jnp.power(x, self.power), self._log_slope(x)
+        return _finite(jnp.power(x, self.power)), jnp.log(self.power) + xlogy(self.power - 1.0, x)
 
     def _inverse_terms(self, y):
-        x = jnp.power(y, 1.0 / self.power)
-        return x, -self._log_slope(x)
+        root = 1.0 / self.power
+        return _finite(jnp.power(y, root)), -jnp.log(self.power) + xlogy(root - 1.0, y)
 
-    def _log_slope(self, x):
-        return jnp.log(self.power) + xlogy(self.power - 1.0, x)
+
+def _finite(x):
+    """The largest float where a power overflows."""
+    return clip_open(x, -1.0, jnp.inf)

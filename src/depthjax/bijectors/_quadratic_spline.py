@@ -68,9 +68,14 @@ class QuadraticSpline(Bijector):
         y_knots = self.y_knots()
         inner = jnp.clip(y, y_knots[0], y_knots[-1])
         x_low, y_low, width, left, right = self._cell(bin_of(inner, y_knots), y_knots)
-        part = (inner - y_low) / (0.5 * width * (left + right))
+        part = jnp.clip((inner - y_low) / (0.5 * width * (left + right)), 0.0, 1.0)
         slope = jnp.sqrt(left * left * (1.0 - part) + right * right * part)
-        return x_low + 2.0 * (inner - y_low) / (left + slope) + (y - inner) / slope, -jnp.log(slope)
+        x = x_low + 2.0 * (inner - y_low) / (left + slope)
+        # Beyond the ends rounding of `part` would be seen in the slope, where that falls steeply in the last bin.
+        above, outside = y > y_knots[-1], y != inner
+        end, end_slope = (jnp.where(above, row[-1], row[0]) for row in (self.x_knots, self.slopes))
+        x = jnp.where(outside, end + (y - inner) / end_slope, x)
+        return x, -jnp.log(jnp.where(outside, end_slope, slope))
 
 
 @record
