@@ -31,6 +31,6 @@ def figure(rows, columns, size):
 def save(fig, path):
     """Write the picture and say where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=150)
+    fig.savefig(path, dpi=110)
     plt.close(fig)
     print(f"\npicture: {path}")

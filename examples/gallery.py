@@ -1,7 +1,4 @@
-"""Every scalar density in the library, and what each kind of flow does to a standard normal.
-
-Draws two pictures: densities and masses with two sets of parameters each, beside a histogram of their own draws; and
-200,000 draws of randomly initialised flows.
+"""A gallery of scalar densities and masses, each over a histogram of its own draws, with two sets of parameters.
 
 Run: python examples/gallery.py [--quick] [--seed 0] [--out examples/output/gallery.png]
 """
@@ -11,7 +8,6 @@ import numpy as np
 from _common import ACCENTS, figure, options, save
 
 from depthjax import distributions as d
-from depthjax import flows
 
 CONTINUOUS = {
     "Normal": ((0.0, 1.0), (1.0, 0.5)),
@@ -47,8 +43,6 @@ COUNTS = {
     "BetaBinomial": ((12.0, 2.0, 2.0), (12.0, 0.6, 0.6)),
     "GammaPoisson": ((3.0, 0.6), (12.0, 1.6)),
 }
-RECIPES = ("planar_flow", "radial_flow", "sylvester_flow", "nice", "realnvp", "maf", "iaf", "nsf_coupling",
-           "nsf_autoregressive", "naf", "bnaf", "residual_flow")  # fmt: skip
 
 
 def draw_family(axis, key, name, parameters):
@@ -77,40 +71,16 @@ def draw_family(axis, key, name, parameters):
     axis.set(yticks=[], ylim=(0, None))
 
 
-def draw_flow(axis, key, name, num_draws):
-    """Draws of a flow whose parameters were moved away from the identity at random."""
-    flow = getattr(flows, name)(key, 2, num_layers=6)
-    leaves, treedef = jax.tree.flatten(flow)
-    keys = jax.random.split(key, len(leaves))
-    size = {"nice": 0.3, "residual_flow": 0.4, "planar_flow": 0.8, "radial_flow": 1.0}.get(name, 0.15)
-    leaves = [v + size * jax.random.normal(k, v.shape, v.dtype) for k, v in zip(keys, leaves, strict=True)]
-    moved = jax.tree.unflatten(treedef, leaves)
-    fresh = getattr(flows, name)(key, 2, num_layers=6)
-    moved = type(moved)(fresh.base, moved.bijector)  # the base stays standard normal
-    x = np.asarray(jax.jit(lambda f, k: f.sample(k, (num_draws,)))(moved, key))
-    x = x[np.isfinite(x).all(axis=1)]
-    centre, spread = np.median(x, axis=0), 3.5 * np.std(x, axis=0) + 1e-6
-    window = [(c - s, c + s) for c, s in zip(centre, spread, strict=True)]
-    axis.hist2d(*x.T, bins=120, range=window, cmap="magma")
-    axis.set(xticks=[], yticks=[])
-    axis.set_title(name, fontsize=9)
-    print(f"  {name:<20}{x.shape[0]:>9} of {num_draws} draws finite")
-
-
 def main():
-    """Draw both pictures."""
+    """Draw the picture."""
     chosen = options(__doc__, "gallery")
     key = jax.random.key(chosen.seed)
     families = {**CONTINUOUS, **COUNTS}
     fig, axes = figure(5, 6, (13, 9))
     for axis, (name, parameters) in zip(axes.ravel(), families.items(), strict=True):
         draw_family(axis, key, name, parameters)
-    save(fig, chosen.out.with_name(chosen.out.stem + "_densities.png"))
-    print(f"\n{len(families)} families drawn\n")
-    fig, axes = figure(2, 6, (13, 4.6))
-    for axis, name in zip(axes.ravel(), RECIPES, strict=True):
-        draw_flow(axis, key, name, 5_000 if chosen.quick else 200_000)
-    save(fig, chosen.out.with_name(chosen.out.stem + "_flows.png"))
+    save(fig, chosen.out)
+    print(f"{len(families)} families drawn")
 
 
 if __name__ == "__main__":
