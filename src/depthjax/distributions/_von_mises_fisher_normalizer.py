@@ -57,9 +57,10 @@ def log_mean_exp(k: jax.Array, size: int) -> jax.Array:
 
 def mean_cosine(k: jax.Array, size: int) -> jax.Array:
     """Mean of x_1, I_{d/2}(k)/I_{d/2-1}(k), as k/(d-1) times the mean of the squared sine, for k ()."""
-    angle, logs = _log_terms(_widened(k), size)
+    work = _widened(k)
+    angle, logs = _log_terms(work, size)
     squares = jnp.sum(jax.nn.softmax(logs) * jnp.sin(angle) ** 2)
-    return (k * squares / (size - 1)).astype(k.dtype)
+    return (work * squares / (size - 1)).astype(k.dtype)
 
 
 def mean_cosine_deficit(k: jax.Array, size: int) -> jax.Array:
