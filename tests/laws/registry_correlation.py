@@ -60,7 +60,9 @@ def _onion_points(concentration):
 def _onion_nodes(concentration):
     """Tanh coordinates of the partial correlations, by the trapezoidal rule."""
     (_, b2), (_, b3) = _rows(3, concentration)
-    axes = [np.linspace(-r, r, 48) for r in (19 / b2, 19 / (b3 + 0.5), 19 / b3)]
+    shapes = ((b2, 64), (b3 + 0.5, 64), (b3, 80))
+    # cosh(r)^(-2b) = exp(-26)
+    axes = [np.linspace(-r, r, n) for r, n in ((np.arccosh(np.exp(13 / b)), n) for b, n in shapes)]
     t, u, v = (g.ravel() for g in np.meshgrid(*axes, indexing="ij"))
     cell = np.prod([a[1] - a[0] for a in axes])
     factor = np.zeros((t.size, 3, 3))

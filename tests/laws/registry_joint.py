@@ -1,5 +1,6 @@
 """Joint priors of a mean and a spread, with packed events."""
 
+import mpmath as mp
 import numpy as np
 from family_entry import Family
 from oracle_condition import input_condition
@@ -37,6 +38,23 @@ def _normal_gamma(x, loc, weight, a, b):
 def _normal_inverse_gamma(x, loc, weight, a, b):
     precision = 1 / x[..., 1]
     return _normal(x[..., 0], loc, weight * precision) + _gamma(precision, a, b) + 2 * np.log(precision)
+
+
+def _exact(x, precision, loc, weight, a, b):
+    mean, loc, weight, a, b = (mp.mpf(float(v)) for v in (x[0], loc, weight, a, b))
+    normal = (mp.log(weight * precision) - mp.log(2 * mp.pi) - weight * precision * (mean - loc) ** 2) / 2
+    return normal + a * mp.log(b) - mp.loggamma(a) + (a - 1) * mp.log(precision) - b * precision
+
+
+def _exact_gamma(x, *args):
+    with mp.workdps(30):
+        return float(_exact(x, mp.mpf(float(x[1])), *args))
+
+
+def _exact_inverse(x, *args):
+    with mp.workdps(30):
+        precision = 1 / mp.mpf(float(x[1]))
+        return float(_exact(x, precision, *args) + 2 * mp.log(precision))
 
 
 def _pairs(loc, weight, a, b, precision, z):
@@ -135,7 +153,7 @@ def _inverse_transpose(lower):
 
 def _matrix_nodes(matrix_nodes, factor_of):
     def nodes(loc, weight, df, tril):
-        lower, weights = matrix_nodes(df, tril, num_normal=4, num_nodes=40)
+        lower, weights = matrix_nodes(df, tril, num_normal=4, num_nodes=64)
         z, w = np.polynomial.hermite_e.hermegauss(4)
         pairs = np.stack(np.meshgrid(z, z, indexing="ij"), -1).reshape(-1, 2)
         pair_weights = np.multiply.outer(w * np.exp(z**2 / 2), w * np.exp(z**2 / 2)).ravel()
@@ -180,14 +198,14 @@ BAD_MATRICES = ((LOC, 2.0, 0.5, TRIL), (LOC, -1.0, 8.0, TRIL), (LOC, 1.0, 8.0, -
 
 JOINT = [
     Family(
-        "NormalGamma", SCALARS, lambda x, *a: float(_normal_gamma(x, *a)), "MEX", "implicit", scalar=False,
+        "NormalGamma", SCALARS, _exact_gamma, "MEX", "implicit", scalar=False,
         condition=input_condition(_normal_gamma), draw_condition=4e3, moment_condition=16.0, points=_points,
         nodes=_nodes, moment_oracle=_moments(_normal_gamma, _nodes),
         projections=_projections(lambda a, b: stats.gamma(float(a), scale=1 / float(b))),
         edges=((SCALARS[0], 0.0, -np.inf), (SCALARS[0], -1.0, -np.inf)), invalid=BAD,
     ),
     Family(
-        "NormalInverseGamma", SCALARS, lambda x, *a: float(_normal_inverse_gamma(x, *a)), "MEX", "implicit",
+        "NormalInverseGamma", SCALARS, _exact_inverse, "MEX", "implicit",
         scalar=False, condition=input_condition(_normal_inverse_gamma), draw_condition=4e3, moment_condition=16.0,
         points=lambda *a: _inverted(_points(*a)), nodes=_inverse_nodes,
         moment_oracle=_moments(_normal_inverse_gamma, _inverse_nodes),

@@ -20,6 +20,7 @@ from depthjax.distributions._wishart_parts import (
     sample_factor,
     triangle_inside,
 )
+from depthjax.numerics import clip_open
 
 
 @record
@@ -82,8 +83,10 @@ class InverseWishart(Distribution, ExponentialFamily):
         return gram(over(factor)), log_prob(factor)
 
     def _over(self, factor):
-        """S times the inverse of a lower triangular factor."""
-        return jnp.tril(solve_lower(factor, self.scale_tril.mT, transpose=True).mT)
+        """S times the inverse of a lower triangular factor, held where its square does not overflow."""
+        lower = jnp.tril(solve_lower(factor, self.scale_tril.mT, transpose=True).mT)
+        bound = 2.0 ** (jnp.finfo(lower.dtype).maxexp // 2 - 4)
+        return clip_open(lower, -bound, bound)
 
     def _scale(self):
         return jnp.matmul(self.scale_tril, self.scale_tril.mT, precision=HIGHEST)

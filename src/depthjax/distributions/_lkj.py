@@ -13,6 +13,8 @@ from depthjax.distributions._gaussian_algebra import cholesky
 from depthjax.distributions._wishart_parts import masked
 from depthjax.numerics import clip_open, log_gamma_difference
 
+_LARGE = 20.0
+
 
 class _Correlations(Distribution):
     """What the two share: rows of the factor are independent, with a Beta squared length and uniform direction."""
@@ -122,9 +124,7 @@ class LKJCholesky(_Correlations):
     def _variance(self):
         half, shape = self._beta_parameters()
         # E L_ij^2 is 1/2 over the sum of the Beta parameters; E L_ii^2 - (E L_ii)^2 is taken in logarithms.
-        square = jnp.log(shape) - jnp.log(shape + half)
-        twice = 2.0 * (log_gamma_difference(shape, 0.5) - log_gamma_difference(shape + half, 0.5))
-        diagonal = -jnp.exp(square) * jnp.expm1(twice - square)
+        diagonal = -shape / (shape + half) * jnp.expm1(_log_jensen(shape, half))
         below = jnp.broadcast_to((0.5 / (shape + half))[:, None], (self.dim - 1, self.dim))
         rows = jnp.where(np.tri(self.dim - 1, self.dim, 0, dtype=bool), below, 0.0)
         rows = jnp.where(np.eye(self.dim, dtype=bool)[1:], jnp.broadcast_to(diagonal[:, None], rows.shape), rows)
@@ -191,6 +191,18 @@ class LKJ(_Correlations):
 
     def _entropy(self):
         return self._log_volume() - 2.0 * (self.concentration - 1.0) * jnp.sum(self._mean_log_diagonal())
+
+
+def _log_jensen(b, a):
+    """Log of (E sqrt(X))^2/E X for X of the distribution Beta(b, a), which falls like -a/(4 b^2)."""
+    large = b > _LARGE
+    near, far = jnp.where(large, _LARGE, b), jnp.where(large, b, _LARGE)
+    end = near + a
+    direct = 2.0 * (log_gamma_difference(near, 0.5) - log_gamma_difference(end, 0.5)) - jnp.log(near / end)
+    # From 2 log(Gamma(x + 1/2)/Gamma(x)) = log x - 1/(4x) + 1/(96 x^3) - 1/(320 x^5) + 17/(7168 x^7) - ...
+    total = far + a
+    tail = sum(c * (far**-n - total**-n) for c, n in ((1 / 96, 3), (-1 / 320, 5), (17 / 7168, 7)))
+    return jnp.where(large, tail - 0.25 * a / far / total, direct)
 
 
 def log_diagonals(factor: jax.Array) -> jax.Array:

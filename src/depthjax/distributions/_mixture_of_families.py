@@ -43,7 +43,7 @@ class Mixture(MixtureBase):
 
     @classmethod
     def _complete(cls, fields):
-        logits, components = fields.get("logits"), fields.get("components")
+        logits, components = fields["logits"], fields["components"]
         if not isinstance(components, (tuple, list)) or not all(isinstance(c, Distribution) for c in components):
             raise TypeError(f"{cls.__name__} takes logits and a tuple of distributions, got {components!r}")
         require_rank(cls.__name__, "logits", logits, 1)
