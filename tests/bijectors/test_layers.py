@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 from depthjax import bijectors as bij
 from depthjax.core import ravel
@@ -203,3 +204,25 @@ def test_wrong_sizes_raise():
         bij.DistributionCDF(Bernoulli(0.0))
     with pytest.raises(ValueError, match="num_bins must be at least 1"):
         bij.LinearSplineTransformer(num_bins=0)
+
+
+@pytest.mark.skipif(not X64, reason="second differences need float64")
+@pytest.mark.parametrize("name", ["Sylvester", "Residual"])
+def test_second_derivatives_of_numerical_inverses(name):
+    flow = ANY_RAW[name]
+    flow = moved(flow, 0.7) if name == "Sylvester" else residual(hidden=4, bound=0.6)
+    y = array([0.3, -1.0, 2.0])
+
+    def loss(b, v):
+        x, log_det = b.inverse_and_log_det(v)
+        return jnp.sum(jnp.sin(x)) + log_det
+
+    check_grads(jax.jit(loss), (flow, y), order=2, modes=("rev",), rtol=1e-4, atol=1e-4, eps=1e-4)
+
+
+def test_second_derivative_of_the_mixture_inverse():
+    mixture = bij.MixtureLogistic(array([0.3, -1.0, 0.5]), array([0.5, 1.0, 3.0]), array([1.0, 0.0, -2.0]))
+    second = jax.jit(jax.grad(jax.grad(mixture.inverse)))
+    x = 0.7
+    slope, bend = (jax.grad(fn)(x) for fn in (mixture.forward, jax.grad(mixture.forward)))
+    np.testing.assert_allclose(second(mixture.forward(x)), -bend / slope**3, rtol=1e3 * EPS, atol=1e3 * EPS)

@@ -109,3 +109,27 @@ def test_nilpotent_map_settles_exactly():
     result = nx.fixed_point(lambda x: lower @ x + 1.0, jnp.zeros(6))
     np.testing.assert_allclose(result.value, np.linalg.solve(np.eye(6) - lower, np.ones(6)), rtol=1e-6)
     assert result.num_steps <= 7
+
+
+def _chained_roots(c):
+    """Two roots, the second of an equation that contains the first, by a scan."""
+
+    def settle(before, target):
+        root = nx.find_root(lambda x: x + c * jnp.tanh(x) - target + 0.5 * before, -10.0, 10.0).value
+        return root, root
+
+    return jnp.sum(jnp.sin(jax.lax.scan(settle, 0.0 * c, jnp.array([0.7, 0.3]))[1]))
+
+
+def _chained_fixed_points(c):
+    def settle(x, weight):
+        return nx.fixed_point(lambda z: x - weight * jnp.tanh(c * z), x).value, None
+
+    return jnp.sin(jax.lax.scan(settle, 0.7 * c, jnp.array([0.5, 0.3]))[0])
+
+
+def test_second_derivatives_survive_a_scan():
+    for fn in (_chained_roots, _chained_fixed_points):
+        by_forward = jax.jit(jax.jacfwd(jax.jacfwd(fn)))(1.3)
+        for second in (jax.jacfwd(jax.grad(fn)), jax.grad(jax.grad(fn))):
+            np.testing.assert_allclose(jax.jit(second)(1.3), by_forward, rtol=1e-10 if X64 else 1e-3)

@@ -9,7 +9,7 @@ from depthjax.core import record, static
 from depthjax.numerics import spectral_norm_bound
 
 Activation = Callable[[jax.Array], jax.Array]
-_GRAM_STEPS = 6
+_GRAM_STEPS = 5
 
 
 def lipswish(x: jax.Array) -> jax.Array:

@@ -28,9 +28,9 @@ def fixed_point(
         `residual` is the last `max|fn(x) - x|`, without derivative.
 
     Numerics: derivatives go by the implicit function theorem, (I - J) dx = (d fn / d args) d args, to every order,
-        forward and reverse. That system, or its transpose, is solved by its own fixed-point iteration (the Neumann
-        series), so memory does not grow with the number of steps and J is never formed; it gives NaN if the
-        series has not settled within `max_steps`.
+        forward and reverse; to second order inside a `lax.scan` that is differentiated in reverse mode. That system,
+        or its transpose, is solved by its own fixed-point iteration (the Neumann series), so memory does not grow with
+        the number of steps and J is never formed; it gives NaN if the series has not settled within `max_steps`.
 
     Source: Bai, Kolter and Koltun, "Deep equilibrium models", 2019, theorem 1.
     """

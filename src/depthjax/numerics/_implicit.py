@@ -27,8 +27,15 @@ class RootResult(NamedTuple):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def attach_root(fn: Callable, root: jax.Array, args: tuple) -> jax.Array:
-    """Return `root` with the derivative `-(df/dargs) / (df/dx)`; `fn` may not close over tracers."""
-    return root
+    """Return `root` with the derivative `-(df/dargs) / (df/dx)`; `fn` may not close over tracers.
+
+    Reverse mode through `lax.scan` forgets custom rules in what a second derivative then differentiates, so the value
+    itself is a Newton step of size zero, whose own derivative is right.
+    """
+    value, slope = jax.jvp(lambda x: fn(x, *args), (root,), (jnp.ones_like(root),))
+    usable = jnp.isfinite(value) & jnp.isfinite(slope) & (slope != 0.0)
+    change = jnp.where(usable, value, 0.0)
+    return root - (change - lax.stop_gradient(change)) / jnp.where(usable, slope, 1.0)
 
 
 @attach_root.defjvp
@@ -42,8 +49,13 @@ def _(fn, primals, tangents):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def attach_fixed_point(fn: Callable, max_steps: int, point: Any, args: tuple) -> Any:
-    """Return `point` with the derivative `(I - df/dx)^-1 df/dargs`; `fn` may not close over tracers."""
-    return point
+    """Return `point` with the derivative `(I - df/dx)^-1 df/dargs`; `fn` may not close over tracers.
+
+    The value is a Newton step of size zero for the reason given at `attach_root`.
+    """
+    safe = jax.tree.map(lambda leaf: jnp.where(jnp.isfinite(leaf), leaf, 0.0), point)
+    change = jax.tree.map(lambda leaf: leaf - lax.stop_gradient(leaf), fn(safe, *args))
+    return jax.tree.map(jnp.add, point, _solve_linear(fn, max_steps, safe, args, change))
 
 
 @attach_fixed_point.defjvp
@@ -51,12 +63,17 @@ def _(fn, max_steps, primals, tangents):
     point, args = primals
     point = attach_fixed_point(fn, max_steps, point, args)
     _, change = jax.jvp(lambda values: fn(point, *values), (args,), (tangents[1],))
+    return point, _solve_linear(fn, max_steps, point, args, change)
+
+
+def _solve_linear(fn, max_steps, point, args, target):
+    """Solve `(I - df/dx) v = target`."""
 
     def residual_map(vector):
         return jax.tree.map(jnp.subtract, vector, jax.jvp(lambda x: fn(x, *args), (point,), (vector,))[1])
 
     solve = functools.partial(_neumann, max_steps=max_steps)
-    return point, lax.custom_linear_solve(residual_map, change, solve, transpose_solve=solve)
+    return lax.custom_linear_solve(residual_map, target, solve, transpose_solve=solve)
 
 
 def tree_close(step: Any, scale: Any, tol: jax.Array | float) -> jax.Array:

@@ -34,7 +34,8 @@ def implicit_root(fn: Callable[..., jax.Array], root: jax.Array, *args: Any) -> 
         *args: pytrees.
 
     Returns:
-        `root`, differentiable in `args` and in whatever `fn` closes over, to every order, forward and reverse.
+        `root`, differentiable in `args` and in whatever `fn` closes over, to every order, forward and reverse; inside a
+        `lax.scan` that is differentiated in reverse mode, to second order.
 
     Numerics: the derivative is infinite or NaN at a multiple root, where it does not exist.
     """
@@ -62,8 +63,8 @@ def find_root(
         where the steps ran out. `residual` is `fn` at the last iterate, without derivative.
 
     Numerics: stops once the bracket or the step is down to a few units in the last place of `x`.
-        Differentiation goes by the implicit function theorem, to every order, forward and reverse; the bracket
-        has no derivative.
+        Differentiation goes by the implicit function theorem, to every order, forward and reverse (to second order
+        inside a `lax.scan` that is differentiated in reverse mode); the bracket has no derivative.
 
     Source: Press et al., "Numerical Recipes", 3rd ed., section 9.4 (rtsafe).
     """
