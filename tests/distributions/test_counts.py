@@ -34,23 +34,29 @@ def test_conventions():
         (dd.binomial_from_probs(dtype(30), dtype(0.3)), stats.binom(30, 0.3)),
         (dd.BetaBinomial(dtype(30), dtype(2), dtype(3)), stats.betabinom(30, 2, 3)),
     )
+    compiled = jax.jit(lambda d, e: (d.log_prob(e), d.cdf(e + dtype(0.5)), d.mean(), d.variance()))
     for dist, reference in pairs:
-        np.testing.assert_allclose(np.asarray(dist.log_prob(x)), reference.logpmf(x), rtol=tol)
-        np.testing.assert_allclose(np.asarray(dist.cdf(x + dtype(0.5))), reference.cdf(x), rtol=20 * tol)
-        np.testing.assert_allclose(float(dist.mean()), reference.mean(), rtol=tol)
-        np.testing.assert_allclose(float(dist.variance()), reference.var(), rtol=tol)
+        log_prob, cdf, mean, variance = (np.asarray(v) for v in compiled(dist, x))
+        np.testing.assert_allclose(log_prob, reference.logpmf(x), rtol=tol)
+        np.testing.assert_allclose(cdf, reference.cdf(x), rtol=20 * tol)
+        np.testing.assert_allclose(mean, reference.mean(), rtol=tol)
+        np.testing.assert_allclose(variance, reference.var(), rtol=tol)
 
 
 def test_certain_trials():
-    for logits, sure in ((-np.inf, 0), (np.inf, 5)):
-        dist = dd.Binomial(5.0, logits)
-        assert float(dist.log_prob(sure)) == 0
-        assert float(dist.log_prob(3)) == -np.inf
-        assert float(dist.entropy()) == 0
-        assert int(dist.mode()) == sure
-        np.testing.assert_array_equal(np.asarray(dist.sample(jax.random.key(0), 4)), sure)
-        np.testing.assert_array_equal(np.asarray(dist.cdf(np.asarray([-1.0, 2.0, 5.0]))), [0, sure == 0, 1])
-        slopes = jax.grad(lambda d: d.log_prob(float(sure)))(dist)  # noqa: B023
+    @jax.jit
+    def values(dist, x):
+        slopes = jax.grad(lambda d: d.log_prob(x[1]))(dist)
+        draws = dist.sample(jax.random.key(0), 4)
+        return dist.log_prob(x), dist.cdf(x), dist.entropy(), dist.mode(), draws, slopes
+
+    for logits, sure in ((-np.inf, 0.0), (np.inf, 5.0)):
+        log_prob, cdf, entropy, mode, draws, slopes = values(dd.Binomial(5.0, logits), jnp.asarray([3.0, sure, -1.0]))
+        np.testing.assert_array_equal(np.asarray(log_prob), [-np.inf, 0, -np.inf])
+        np.testing.assert_array_equal(np.asarray(cdf), [sure == 0, 1, 0])
+        assert float(entropy) == 0
+        assert int(mode) == sure
+        np.testing.assert_array_equal(np.asarray(draws), sure)
         assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(slopes))
     assert float(dd.geometric_from_probs(1.0).log_prob(0)) == 0
     assert float(dd.negative_binomial_from_probs(2.0, 0.0).log_prob(0)) == 0

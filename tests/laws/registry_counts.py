@@ -5,9 +5,12 @@ from family_entry import Family
 from oracle_counts import (
     NUM_LEVELS,
     BetaBinomial,
+    BetaNegativeBinomial,
     ZeroInflated,
     all_levels,
     beta_binomial,
+    beta_negative_binomial,
+    beta_negative_binomial_moments,
     binomial,
     binomial_condition,
     binomial_moments,
@@ -100,6 +103,26 @@ COUNTS = [
         coordinate="integer",
         edges=(((5.0, 1.0, 1.0), 0.0, -np.log(6.0)), ((5.0, 1.0, 1.0), 0.5, -np.inf), ((5.0, 1.0, 1.0), 6.0, -np.inf)),
         invalid=((5.0, 0.0, 1.0), (5.0, 1.0, -1.0), (-1.0, 1.0, 1.0), (0.5, 1.0, 1.0)),
+    ),
+    Family(
+        "BetaNegativeBinomial",
+        ((3.0, 2.5, 4.5), (1.0, 0.3, 3.5), (50.0, 20.0, 30.0), (1000.0, 1e6, 1e6)),
+        beta_negative_binomial,
+        "MVC",
+        "none",
+        frozen=BetaNegativeBinomial,
+        points=lambda *args: np.concatenate(
+            [
+                np.arange(6.0),
+                [9, 20, 63, 64, 65, 100, 127, 128, 129, 200, 400, 700],
+                [950, 1000, 1050, 1200, 2000, 3500],
+            ]
+        ),
+        nodes=lambda *args: (np.arange(4001.0), np.ones(4001)),
+        moment_oracle=beta_negative_binomial_moments,
+        coordinate="integer",
+        edges=(((1.0, 1.0, 1.0), 0.0, -np.log(2.0)), ((1.0, 1.0, 1.0), 0.5, -np.inf), ((1.0, 1.0, 1.0), -1.0, -np.inf)),
+        invalid=((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, -1.0), (np.nan, 1.0, 1.0)),
     ),
     Family(
         "ZeroInflated",

@@ -5,6 +5,7 @@ from depthjax.distributions._bernoulli import Bernoulli as Bernoulli
 from depthjax.distributions._bernoulli import bernoulli_from_probs as bernoulli_from_probs
 from depthjax.distributions._beta import Beta as Beta
 from depthjax.distributions._beta_binomial import BetaBinomial as BetaBinomial
+from depthjax.distributions._beta_negative_binomial import BetaNegativeBinomial as BetaNegativeBinomial
 from depthjax.distributions._beta_prime import BetaPrime as BetaPrime
 from depthjax.distributions._binomial import Binomial as Binomial
 from depthjax.distributions._binomial import binomial_from_probs as binomial_from_probs

@@ -70,13 +70,13 @@ def log_coefficient(x, count):
     return jnp.where(count >= 1.0, log_binomial(x + many - 1.0, x), jnp.where(x == 0.0, 0.0, below))
 
 
-def _log_waiting_mass(x, count, log_p, log_q, gap):
-    """Log of the coefficient times p^x q^count, for gap = x q - count p."""
+def _log_waiting_mass(x, count, log_p, log_q, gap, error=_whole_error):
+    """Log of the coefficient times p^x q^count, for gap = x q - count p; `error` is the Stirling error of x."""
     zero = x == 0.0
     inner = jnp.where(zero, 1.0, x)
     total = inner + count
     misfit = _misfit(inner, -gap, jnp.exp(log_p), log_p, total) + _misfit(count, gap, jnp.exp(log_q), log_q, total)
-    errors = _whole_error(total) - _whole_error(inner) - stirling_error(count)
+    errors = error(total) - error(inner) - stirling_error(count)
     saddle = errors - misfit - 0.5 * (jnp.log(inner) + jnp.log1p(inner / count)) - HALF_LOG_2PI
     return jnp.where(zero, count * log_q, saddle)
 
@@ -107,27 +107,41 @@ def log_gamma_poisson_mass(x, a, rate):
     return _log_waiting_mass(x, a, -jnp.log1p(rate), -jnp.log1p(1.0 / rate), _gamma_poisson_gap(x, a, rate))
 
 
-@elementwise
-@with_partials(
-    lambda x, y, a, b: digamma_difference(x + 1.0, a - 1.0) - digamma_difference(x + y + 1.0, a + b - 1.0),
-    lambda x, y, a, b: digamma_difference(y + 1.0, b - 1.0) - digamma_difference(x + y + 1.0, a + b - 1.0),
-    lambda x, y, a, b: digamma_difference(a, x) - digamma_difference(a + b, x + y),
-    lambda x, y, a, b: digamma_difference(b, y) - digamma_difference(a + b, x + y),
-)
-def log_polya_mass(x, y, a, b):
-    """Log of the beta-binomial mass, the coefficient of (x + y over x) times B(a + x, b + y)/B(a, b).
-
-    It is a ratio of three masses of waiting times that hold for any p; with p = n/(n + s), n = x + y and s = a + b,
-    each is near its mean.
-    """
+def _log_polya(x, y, a, b, error):
     n, s = x + y, a + b
     empty = n == 0.0
     total = jnp.where(empty, 1.0, n)
     log_p, log_q = -jnp.log1p(s / total), -jnp.log1p(total / s)
 
     def part(count, size, gap):
-        return _log_waiting_mass(count, size, log_p, log_q, gap)
+        return _log_waiting_mass(count, size, log_p, log_q, gap, error)
 
     one, zero = (product_difference(v, s, size, total) / (total + s) for v, size in ((x, a), (y, b)))
     parts = part(x, a, one) + part(y, b, zero) - part(total, s, jnp.zeros_like(total))
     return jnp.where(empty, 0.0, parts)
+
+
+_POLYA_PARTIALS = (
+    lambda x, y, a, b: digamma_difference(x + 1.0, a - 1.0) - digamma_difference(x + y + 1.0, a + b - 1.0),
+    lambda x, y, a, b: digamma_difference(y + 1.0, b - 1.0) - digamma_difference(x + y + 1.0, a + b - 1.0),
+    lambda x, y, a, b: digamma_difference(a, x) - digamma_difference(a + b, x + y),
+    lambda x, y, a, b: digamma_difference(b, y) - digamma_difference(a + b, x + y),
+)
+
+
+@elementwise
+@with_partials(*_POLYA_PARTIALS)
+def log_polya_mass(x, y, a, b):
+    """Log of the beta-binomial mass, the coefficient of (x + y over x) times B(a + x, b + y)/B(a, b), of whole numbers.
+
+    It is a ratio of three masses of waiting times that hold for any p; with p = n/(n + s), n = x + y and s = a + b,
+    each is near its mean.
+    """
+    return _log_polya(x, y, a, b, _whole_error)
+
+
+@elementwise
+@with_partials(*_POLYA_PARTIALS)
+def log_real_polya_mass(x, y, a, b):
+    """The same for any x, y >= 0."""
+    return _log_polya(x, y, a, b, stirling_error)

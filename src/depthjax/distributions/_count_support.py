@@ -63,9 +63,13 @@ def sample_binomial(key: jax.Array, count: jax.Array, logits: jax.Array) -> jax.
 def sample_mixed_poisson(
     key: jax.Array, concentration: jax.Array, log_scale: jax.Array, sample_shape: tuple[int, ...]
 ) -> jax.Array:
-    """Poisson counts, (*sample_shape, *event), of gamma rates, which are held below 2^31."""
+    """Poisson counts, (*sample_shape, *event), of gamma rates, which are held below 2^31.
+
+    `log_scale` is (*event), or has the sample axes too.
+    """
     key_rate, key_count = jax.random.split(key)
     row = (1,) * len(sample_shape) + concentration.shape
-    log_rate = sample_log_gamma(key_rate, concentration, sample_shape) + log_scale.reshape(row)
+    log_scale = log_scale.reshape(row) if log_scale.shape == concentration.shape else log_scale
+    log_rate = sample_log_gamma(key_rate, concentration, sample_shape) + log_scale
     rate = jnp.minimum(jnp.exp(log_rate), _LARGEST_RATE).astype(at_least_single(log_rate.dtype))
     return jax.random.poisson(key_count, rate, rate.shape, dtype=jnp.int32)
