@@ -185,11 +185,12 @@ def gram(tril):
 
     Scaled to a unit diagonal, the smallest eigenvalue is at least the determinant divided by e; where that is near
     rounding, the diagonal is raised by a few units in the last place (Higham, Accuracy and Stability of Numerical
-    Algorithms, 2002, theorem 10.7).
+    Algorithms, 2002, theorem 10.7). A diagonal entry that underflows is the smallest normal number.
     """
     product = jnp.matmul(tril, tril.mT, precision=jax.lax.Precision.HIGHEST)
     eye = _match(np.eye(tril.shape[-1], dtype=bool), product)
-    return jnp.where(eye, product * (1 + jnp.broadcast_to(_lift(tril)[..., None, None], product.shape)), product)
+    lifted = product * (1 + jnp.broadcast_to(_lift(tril)[..., None, None], product.shape))
+    return jnp.where(eye, jnp.maximum(lifted, jnp.finfo(tril.dtype).tiny), product)
 
 
 def _lift(tril):

@@ -161,7 +161,8 @@ def _moments(peak, below, above):
     steps = jnp.asarray(1.0 + nodes, peak.dtype).reshape(column)
     weights = jnp.asarray(weights, peak.dtype).reshape(column)
     half = 0.5 * (stop - start)
-    y = jnp.where(jnp.abs(start) <= jnp.abs(stop), start + half * steps, stop - half * steps)
+    from_start, near_start = half[None] * steps, (jnp.abs(start) <= jnp.abs(stop))[None]
+    y = jnp.where(near_start, start[None] + from_start, stop[None] - from_start)
     mass = weights * jnp.exp(-y * (peak[None] + 0.5 * y))
     total = jnp.sum(mass, axis=0)
     share = mass / total[None]
