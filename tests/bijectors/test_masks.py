@@ -1,9 +1,11 @@
 """Degrees and masks of autoregressive networks."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import depthjax.bijectors as bij
 from depthjax.bijectors._masks import autoregressive_paths, made_degrees, made_masks
 
 
@@ -49,3 +51,16 @@ def test_bad_arguments_raise():
         made_degrees(3, (4,), order=(1, 1, 2))
     with pytest.raises(ValueError, match="key"):
         made_degrees(3, (4,), style="random")
+
+
+def test_check_autoregressive_names_the_first_offender():
+    weights = np.tril(np.ones((4, 4)), -1)
+    bij.check_autoregressive(lambda x: jnp.tanh(jnp.asarray(weights, x.dtype) @ x), 4)
+    bij.check_autoregressive(lambda x: jnp.stack([x, jnp.cumsum(x)], axis=-1), 4, strict=False)
+    with pytest.raises(ValueError, match="output 0 depends on input 0"):
+        bij.check_autoregressive(jnp.cumsum, 4)
+    weights[1, 3] = 1e-3
+    with pytest.raises(ValueError, match="output 1 depends on input 3"):
+        bij.check_autoregressive(lambda x: jnp.asarray(weights, x.dtype) @ x, 4)
+    with pytest.raises(ValueError, match="multiple of dim"):
+        bij.check_autoregressive(lambda x: x[:3], 4)

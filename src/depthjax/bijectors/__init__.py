@@ -14,6 +14,7 @@ from depthjax.bijectors._cdf_maps import NormalCDF as NormalCDF
 from depthjax.bijectors._chain import Chain as Chain
 from depthjax.bijectors._chain import Scan as Scan
 from depthjax.bijectors._chain import stack_layers as stack_layers
+from depthjax.bijectors._check_autoregressive import check_autoregressive as check_autoregressive
 from depthjax.bijectors._concatenate import Concatenate as Concatenate
 from depthjax.bijectors._conditioner import WithContext as WithContext
 from depthjax.bijectors._coupling import AdditiveCoupling as AdditiveCoupling
