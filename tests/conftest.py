@@ -42,6 +42,7 @@ def pytest_report_header():
     return f"depthjax: jax {jax.__version__}, {'x64' if X64 else 'float32'} leg, {jax.default_backend()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
 def pytest_collection_modifyitems(items):
     """Tests of one file, or of one registry entry, share compiled functions and therefore a worker."""
     for item in items:

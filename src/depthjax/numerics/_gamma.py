@@ -48,7 +48,7 @@ def _log_ratio(x, m):
     small, large = ratio < info.tiny, ratio > info.max
     scale = jnp.where(small, lift, jnp.where(large, 1.0 / lift, 1.0))
     shift = 2.0 * math.log(lift) * (large.astype(x.dtype) - small.astype(x.dtype))
-    return jnp.log((x * scale) * (scale / m)) + shift
+    return jnp.log(jnp.where(small | large, (x * scale) * (scale / m), ratio)) + shift
 
 
 def _deviance_slope(x, m):
