@@ -79,3 +79,10 @@ def test_laplace_natural_view_at_a_fixed_location():
     inner = dist.sufficient_statistics(x)["distance"] * eta["distance"] - dist.log_normalizer()
     np.testing.assert_allclose(float(inner), float(dist.log_prob(x)), rtol=1e-6)
     np.testing.assert_allclose(float(dd.Laplace.from_natural(eta, loc=0.5).scale), 2, rtol=1e-6)
+
+
+def test_slope_of_the_laplace_cdf_is_the_density_in_both_tails():
+    """The library's expm1 has the slope expm1 + 1, which is zero where exp is small."""
+    dist, x = dd.Laplace(0.0, 1.0), jnp.array([-40.0, -20.0, -1.0, 1.0, 20.0, 40.0])
+    slopes = jax.jit(jax.vmap(jax.grad(dist.cdf)))(x)
+    np.testing.assert_allclose(slopes, 0.5 * np.exp(-np.abs(np.asarray(x, np.float64))), rtol=1e-5)

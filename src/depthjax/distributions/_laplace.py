@@ -110,7 +110,7 @@ class Laplace(Elementwise, ExponentialFamily):
 
 
 def _standard_cdf(z):
-    return 0.5 * jnp.exp(jnp.minimum(z, 0.0)) - 0.5 * jnp.expm1(-jnp.maximum(z, 0.0))
+    return 0.5 * jnp.exp(jnp.minimum(z, 0.0)) + (0.5 - 0.5 * jnp.exp(-jnp.maximum(z, 0.0)))
 
 
 def _standard_log_cdf(z):
