@@ -26,6 +26,9 @@ def check_autoregressive(fn: Callable[[jax.Array], jax.Array], dim: int, *, stri
 
     Cost:
         Eight Jacobians.
+
+    Source:
+        Germain et al., MADE (2015), sec. 2: the autoregressive property.
     """
     x = np.random.default_rng(0).normal(size=(_NUM_POINTS, dim))
     points = jnp.asarray(np.concatenate([x[: _NUM_POINTS // 2], 3.0 * x[_NUM_POINTS // 2 :]]), jnp.result_type(float))
