@@ -51,6 +51,21 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(group))
 
 
+def _memory_maps() -> int:
+    """Number of memory maps of this process (Linux allows 65,530), 0 where the system does not tell."""
+    try:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Drop compiled functions before their memory maps run out, which would end the process."""
+    groups = [one.get_closest_marker("xdist_group") for one in (item, nextitem) if one is not None]
+    if len(groups) == 2 and groups[0] != groups[1] and _memory_maps() > 20_000:
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of small public data sets that may lie beside the repository."""
