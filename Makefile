@@ -10,7 +10,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 BENCH_BIN := .venv-bench/bin
 ENV_DEV = @tools/bootstrap .venv dev
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12

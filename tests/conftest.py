@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -42,13 +43,23 @@ def pytest_report_header():
     return f"depthjax: jax {jax.__version__}, {'x64' if X64 else 'float32'} leg, {jax.default_backend()}"
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests of one file, or of one registry entry, share compiled functions and therefore a worker."""
-    for item in items:
-        entry = getattr(item, "callspec", None) and item.callspec.params.get("entry")
-        group = f"{item.path.stem}[{entry.name}]" if hasattr(entry, "name") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+def _group(nodeid: str) -> str:
+    """The file of a test, with the registry entry if it has one: such tests share compiled functions."""
+    path, _, name = nodeid.partition("::")
+    entry = re.search(r"\[(.+?)(-law_\w+)?\]$", name) if "/laws/" in path else None
+    return f"{path}[{entry[1]}]" if entry else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Send every group to one worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)
+
+    return Groups(config, log)
 
 
 def _memory_maps() -> int:
@@ -61,8 +72,7 @@ def _memory_maps() -> int:
 
 def pytest_runtest_teardown(item, nextitem):
     """Drop compiled functions before their memory maps run out, which would end the process."""
-    groups = [one.get_closest_marker("xdist_group") for one in (item, nextitem) if one is not None]
-    if len(groups) == 2 and groups[0] != groups[1] and _memory_maps() > 20_000:
+    if nextitem is not None and _group(item.nodeid) != _group(nextitem.nodeid) and _memory_maps() > 20_000:
         jax.clear_caches()
 
 

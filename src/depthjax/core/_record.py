@@ -99,6 +99,20 @@ class _Nested(tuple):
     __slots__ = ()
 
 
+class _Remembered(tuple):
+    """The shapes of a record's fields: one object per content, so that treedefs compare and hash them by identity."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+    _known: typing.ClassVar[dict] = {}
+
+    def __new__(cls, items):
+        key = tuple(items)
+        return cls._known.setdefault(key, super().__new__(cls, key))
+
+
 def leaf_shapes(value: Any) -> tuple | None:
     """The shape of an array, the `_Nested` shapes of a pytree of arrays, None for a tree that holds records."""
     if isinstance(value, jax.Array):
@@ -140,7 +154,7 @@ def _make_init(fields, *, is_variadic):
             if name not in values:
                 raise TypeError(f"{cls.__name__}: missing argument {name!r}")
         values = cls._complete(_as_arrays(cls.__name__, values, arrays))
-        shapes = tuple((n, shape) for n in arrays if (shape := leaf_shapes(values[n])) is not None)
+        shapes = _Remembered((n, shape) for n in arrays if (shape := leaf_shapes(values[n])) is not None)
         self.__dict__.update(values, _shapes=shapes)
 
     return __init__
