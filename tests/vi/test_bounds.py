@@ -78,3 +78,118 @@ def test_objectives_check_their_input():
         fn(jax.random.key(0), guide(), ())
     with pytest.raises(TypeError, match="distribution record or a function"):
         vi.as_guide(3)
+
+
+def normal_renyi(alpha, loc=0.3, variance=0.6, target=0.8, target_variance=1 / 3):
+    """The bound in the limit of many draws: log evidence minus the divergence between the two Gaussians."""
+    mixed = alpha * target_variance + (1 - alpha) * variance
+    log_ratio = 0.5 * np.log(target_variance / variance)
+    return LOG_EVIDENCE - (
+        log_ratio + np.log(target_variance / mixed) / (2 * (alpha - 1)) + alpha * (loc - target) ** 2 / (2 * mixed)
+    )
+
+
+@pytest.mark.parametrize(("alpha", "want"), [(0.5, -1.77817856), (2.0, -5.86249671), (-0.5, -1.4853696)])
+def test_renyi_bounds_by_quadrature(alpha, want):
+    np.testing.assert_allclose(normal_renyi(alpha), want, atol=1e-8)
+    values, weights = gauss_hermite_log_weights(120)
+    kept = weights > 0
+    tilt = np.log(len(weights[kept]) * weights[kept]) / (1 - alpha)  # so that the plain mean is the quadrature
+    got = vi.renyi_bound(jnp.asarray(values[kept] + tilt, DTYPE), alpha=alpha)
+    np.testing.assert_allclose(got, want, rtol=max(1e-8, 200 * EPS))
+
+
+def test_renyi_orders_have_their_limits():
+    x = jax.random.normal(jax.random.key(1), (4, 50), DTYPE)
+    same = {"rtol": 64 * EPS, "atol": 64 * EPS}
+    np.testing.assert_allclose(vi.renyi_bound(x, alpha=1), vi.elbo(x), **same)
+    np.testing.assert_allclose(vi.renyi_bound(x, alpha=0), vi.iwae_bound(x), **same)
+    np.testing.assert_array_equal(vi.renyi_bound(x, alpha=-np.inf), x.max(-1))
+    np.testing.assert_array_equal(vi.renyi_bound(x, alpha=np.inf), x.min(-1))
+    order = 1e-5
+    near = np.asarray(x, np.float64)
+    series = near.mean(-1) + order / 2 * near.var(-1)
+    np.testing.assert_allclose(vi.renyi_bound(x, alpha=1 - order), series, rtol=1e-6, atol=1e-6)
+    falling = [float(vi.renyi_bound(x[0], alpha=a)) for a in (-2.0, -0.5, 0.0, 0.5, 0.999, 1.0, 2.0, 5.0)]
+    assert (np.diff(falling) < 0).all()
+    shifted = vi.renyi_bound(x + DTYPE(100), alpha=0.5)
+    np.testing.assert_allclose(shifted, vi.renyi_bound(x, alpha=0.5) + 100, rtol=8 * EPS)
+    some = jnp.asarray([-np.inf, 0.0], DTYPE)
+    assert [float(vi.renyi_bound(some, alpha=a)) for a in (1.0, 2.0)] == [-np.inf, -np.inf]
+    np.testing.assert_allclose(vi.renyi_bound(some, alpha=0.5), 2 * np.log(0.5), rtol=8 * EPS)
+
+
+def test_cubo_and_thermodynamic_sums_on_a_discrete_model():
+    """Outcomes repeated as often as the guide draws them make every average exact."""
+    joint, q = np.array([0.2, 0.05, 0.15]), np.array([0.5, 0.2, 0.3])
+    log_w = np.log(joint / q)
+    draws = jnp.asarray(np.repeat(log_w, [5, 2, 3]), DTYPE)
+    np.testing.assert_allclose(vi.cubo(draws), 0.5 * np.log((q * (joint / q) ** 2).sum()), rtol=16 * EPS)
+    betas = np.linspace(0, 1, 6)
+    tilted = [(q * (joint / q) ** b) / (q * (joint / q) ** b).sum() @ log_w for b in betas]
+    for rule, want in (("left", np.mean(tilted[:-1])), ("right", np.mean(tilted[1:]))):
+        np.testing.assert_allclose(vi.tvo(draws, betas=betas, rule=rule), want, rtol=16 * EPS)
+    low, high = (float(vi.tvo(draws, betas=betas, rule=rule)) for rule in ("left", "right"))
+    assert low < np.log(0.4) < high < float(vi.cubo(draws, order=3.0)) + 1
+    middle = vi.tvo(draws, betas=np.linspace(0, 1, 65), rule="trapezoid")
+    np.testing.assert_allclose(middle, np.log(0.4), atol=1e-4)
+    np.testing.assert_allclose(vi.tvo(draws, betas=[0.0, 1.0]), vi.elbo(draws), rtol=8 * EPS)
+
+
+def test_jackknife_removes_the_leading_bias():
+    """Over all K-tuples of a discrete model, exactly."""
+    joint, q = np.array([0.2, 0.05, 0.15]), np.array([0.5, 0.2, 0.3])
+    count = 5
+    index = np.stack(np.meshgrid(*[np.arange(3)] * count, indexing="ij"), -1).reshape(-1, count)
+    chance = q[index].prod(-1)
+    tuples = jnp.asarray(np.log(joint / q)[index], DTYPE)
+    means = [np.asarray(vi.jackknife_bound(tuples, order=m), np.float64) @ chance for m in (0, 1, 2)]
+    np.testing.assert_allclose(means[0], np.asarray(vi.iwae_bound(tuples), np.float64) @ chance, rtol=1e-12)
+    errors = np.abs(np.array(means) - np.log(0.4))
+    assert errors[1] < errors[0] / 10
+    assert errors[2] < errors[1] / 2
+    one = np.asarray(tuples[7], np.float64)
+    without = [np.log(np.mean(np.exp(np.delete(one, k)))) for k in range(count)]
+    want = count * np.log(np.mean(np.exp(one))) - (count - 1) * np.mean(without)
+    np.testing.assert_allclose(vi.jackknife_bound(tuples[7]), want, rtol=64 * EPS)
+
+
+def test_evidence_tail():
+    low, chance = vi.log_evidence_tail(DTYPE(-3.0), DTYPE(2.0))
+    assert (float(low), float(chance)) == (-5.0, pytest.approx(np.exp(-2.0)))
+    assert float(vi.log_evidence_tail(DTYPE(0.0), DTYPE(-1.0))[1]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda w: vi.renyi_bound(w, alpha=np.nan), "alpha must be a number"),
+        (lambda w: vi.cubo(w, order=1.0), "order must be above 1, got 1.0"),
+        (lambda w: vi.tvo(w, betas=[0.1, 1.0]), "increase from 0 to 1"),
+        (lambda w: vi.tvo(w, betas=[0.0, 0.5, 0.5, 1.0]), "increase from 0 to 1"),
+        (lambda w: vi.tvo(w, betas=[0.0, 1.0], rule="middle"), "'left', 'right' or 'trapezoid'"),
+        (lambda w: vi.jackknife_bound(w, order=3), "0, 1 or 2"),
+        (lambda w: vi.jackknife_bound(w[:1], order=1), "below the 1 draws"),
+    ],
+)
+def test_bounds_refuse(call, match):
+    with pytest.raises(ValueError, match=match):
+        call(jnp.zeros(4, DTYPE))
+
+
+def test_minibatches_scale_the_likelihood_only():
+    data = jnp.asarray([0.5, -1.0, 2.0, 0.1], DTYPE)
+
+    def log_prior(_, z):
+        return -0.5 * z * z
+
+    def log_likelihood(_, z, x):
+        return -0.5 * (x - z) ** 2
+
+    joint = vi.minibatch_log_joint(log_prior, log_likelihood, num_data=4)
+    z = jnp.asarray(0.7, DTYPE)
+    pairs = [joint(None, z, data[jnp.asarray([i, j])]) for i in range(4) for j in range(i + 1, 4)]
+    want = log_prior(None, z) + sum(float(log_likelihood(None, z, x)) for x in data)
+    np.testing.assert_allclose(np.mean(pairs), want, rtol=16 * EPS)
+    with pytest.raises(ValueError, match="batch of 4 is larger than num_data = 3"):
+        vi.minibatch_log_joint(log_prior, log_likelihood, num_data=3)(None, z, data)

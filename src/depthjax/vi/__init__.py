@@ -3,19 +3,45 @@
 from typing import TYPE_CHECKING
 
 from depthjax.core._lazy import lazy_names
+from depthjax.vi._baselines import Baseline as Baseline
+from depthjax.vi._baselines import constant_baseline as constant_baseline
+from depthjax.vi._baselines import learned_baseline as learned_baseline
+from depthjax.vi._baselines import leave_one_out_baseline as leave_one_out_baseline
+from depthjax.vi._baselines import moving_average_baseline as moving_average_baseline
+from depthjax.vi._baselines import optimal_baseline as optimal_baseline
+from depthjax.vi._bernoulli_pairs import arm as arm
+from depthjax.vi._bernoulli_pairs import disarm as disarm
 from depthjax.vi._bounds import elbo as elbo
 from depthjax.vi._bounds import iwae_bound as iwae_bound
 from depthjax.vi._bounds import log_weights as log_weights
+from depthjax.vi._control_variate import optimal_coefficient as optimal_coefficient
+from depthjax.vi._control_variate import with_control_variate as with_control_variate
+from depthjax.vi._enumerate import enumerate_gradient as enumerate_gradient
+from depthjax.vi._enumerate import quadrature_gradient as quadrature_gradient
 from depthjax.vi._estimator import Aux as Aux
 from depthjax.vi._estimator import Estimator as Estimator
 from depthjax.vi._estimator import per_sample_grad as per_sample_grad
 from depthjax.vi._estimator import value_and_grad as value_and_grad
+from depthjax.vi._exact import exact as exact
 from depthjax.vi._guide import as_guide as as_guide
+from depthjax.vi._more_bounds import cubo as cubo
+from depthjax.vi._more_bounds import jackknife_bound as jackknife_bound
+from depthjax.vi._more_bounds import log_evidence_tail as log_evidence_tail
+from depthjax.vi._more_bounds import renyi_bound as renyi_bound
+from depthjax.vi._more_bounds import tvo as tvo
 from depthjax.vi._objectives import Objective as Objective
 from depthjax.vi._objectives import elbo_objective as elbo_objective
 from depthjax.vi._objectives import expectation as expectation
 from depthjax.vi._objectives import iwae_objective as iwae_objective
+from depthjax.vi._objectives import minibatch_log_joint as minibatch_log_joint
+from depthjax.vi._objectives import renyi_objective as renyi_objective
 from depthjax.vi._pathwise import pathwise as pathwise
+from depthjax.vi._score_function import rao_blackwell as rao_blackwell
+from depthjax.vi._score_function import score_function as score_function
+from depthjax.vi._stopped import doubly_reparameterized as doubly_reparameterized
+from depthjax.vi._stopped import sticking_the_landing as sticking_the_landing
+from depthjax.vi._vimco import nvil as nvil
+from depthjax.vi._vimco import vimco as vimco
 
 if TYPE_CHECKING:
     from depthjax.vi._fit import FitResult as FitResult

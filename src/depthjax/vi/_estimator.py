@@ -37,6 +37,8 @@ class Estimator:
             (num_samples, num_particles).
         surrogate: (params, state, draws, q, f, *batch) -> (scalar, Aux); the gradient of the scalar in `params` is the
             estimate, its value is not the objective.
+        outcomes: (guide, num_points) -> (draws (N, ...), weights (N,)), every outcome of one of the draws with its
+            probability, or quadrature nodes for a continuous one; None where there is no such list.
     """
 
     name: str = static()
@@ -45,6 +47,19 @@ class Estimator:
     init: Callable[[Any], Any] = static()
     draw: Callable[..., Any] = static()
     surrogate: Callable[..., tuple[jax.Array, Aux]] = static()
+    outcomes: Callable[..., tuple[Any, jax.Array]] | None = static(default=None)
+
+
+def require_samples(name: str, num_samples: int, least: int = 1) -> None:
+    """Raise `ValueError` for too few repetitions."""
+    if num_samples < least:
+        raise ValueError(f"{name}: num_samples must be at least {least}, got {num_samples}")
+
+
+def no_state(params: Any) -> tuple:
+    """The state of a stateless estimator."""
+    del params
+    return ()
 
 
 def value_and_grad(estimator: Estimator, f: Any, q: Any) -> Callable[..., tuple[jax.Array, Any, Any, Aux]]:

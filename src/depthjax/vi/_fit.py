@@ -61,7 +61,8 @@ def fit(
         q: a distribution record or a function (params, *batch) -> record.
         params: initial parameters, any pytree; records in it keep their constraints.
         estimator: gradient estimator.
-        optimizer: optax transformation, which minimises the negative objective.
+        optimizer: optax transformation, which minimises the negative objective, and the loss of the control variate's
+            own parameters (`Aux.loss`) where the estimator's state holds some.
         num_steps: number of steps.
         batches: tuple of pytrees with a leading axis num_steps, one slice of each per step; or None.
         annealing: step (a float) -> inverse temperature b that weighs the log joint, as 0.01 + t/10000 up to 1 for
@@ -85,10 +86,11 @@ def fit(
         raise ValueError(f"fit: num_steps must be at least 1, got {num_steps}")
     objective = as_objective(f)
     raw = unconstrain(params)
+    estimator_state = estimator.init(params) if estimator_state is None else estimator_state
     states = (
         raw,
-        optimizer.init(raw) if optimizer_state is None else optimizer_state,
-        estimator.init(params) if estimator_state is None else estimator_state,
+        optimizer.init((raw, estimator_state)) if optimizer_state is None else optimizer_state,
+        estimator_state,
         jnp.ones((), bool),
     )
 
@@ -110,15 +112,20 @@ def _step(carry, key, objective, q, estimator, optimizer, batch):
     raw, optimizer_state, estimator_state, finite = carry
     draws = estimator.draw(key, q, constrain(raw), objective.num_particles, *batch)
 
-    def loss(values):
-        scalar, aux = estimator.surrogate(constrain(values), estimator_state, draws, q, objective, *batch)
-        return aux.loss - scalar, aux
+    def objective_of(values, state):
+        scalar, aux = estimator.surrogate(constrain(values), state, draws, q, objective, *batch)
+        return -scalar, aux
 
-    gradient, aux = jax.grad(loss, has_aux=True)(raw)
+    def control_loss(state):
+        return objective_of(jax.lax.stop_gradient(raw), state)[1].loss
+
+    gradient, aux = jax.grad(objective_of, has_aux=True)(raw, estimator_state)
     norm = optax.tree.norm(gradient)
+    gradients = gradient, jax.grad(control_loss)(estimator_state) if jax.tree.leaves(estimator_state) else ()
     with jax.numpy_dtype_promotion("standard"):  # optax mixes Python floats with its integer step counts
-        updates, moved_optimizer = optimizer.update(gradient, optimizer_state, raw)
-        moved = (optax.apply_updates(raw, updates), moved_optimizer, aux.state)
+        updates, moved_optimizer = optimizer.update(gradients, optimizer_state, (raw, estimator_state))
+        moved_raw, moved_state = optax.apply_updates((raw, aux.state), updates)
+    moved = moved_raw, moved_optimizer, moved_state
     finite = finite & jnp.isfinite(aux.value) & jnp.isfinite(norm)
     kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, carry[:3])
     return (*kept, finite), jnp.where(finite, aux.value, jnp.nan), norm

@@ -1,5 +1,6 @@
 """Objectives: what is averaged over the guide, as a function of one draw and its log density."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 
 from depthjax.core import record, static
 from depthjax.vi._bounds import iwae_bound
+from depthjax.vi._more_bounds import renyi_bound
 
 
 @record
@@ -92,3 +94,59 @@ def iwae_objective(log_joint: Callable[..., jax.Array], *, num_particles: int) -
     if num_particles < 1:
         raise ValueError(f"iwae_objective: num_particles must be at least 1, got {num_particles}")
     return Objective(log_joint, iwae_bound, num_particles=num_particles)
+
+
+def renyi_objective(log_joint: Callable[..., jax.Array], *, num_particles: int, alpha: float) -> Objective:
+    """The Renyi bound of order alpha over K draws.
+
+    Args:
+        log_joint: (params, z, *batch) -> () nats for one z.
+        num_particles: K >= 1.
+        alpha: static order; 0 is `iwae_objective`, 1 the mean of K ELBO terms.
+
+    Raises:
+        ValueError: K < 1.
+
+    Source:
+        Li and Turner, Renyi Divergence Variational Inference (2016), eq. 9.
+    """
+    if num_particles < 1:
+        raise ValueError(f"renyi_objective: num_particles must be at least 1, got {num_particles}")
+    return Objective(log_joint, _renyi(float(alpha)), num_particles=num_particles)
+
+
+@functools.cache
+def _renyi(alpha):
+    return functools.partial(renyi_bound, alpha=alpha)
+
+
+def minibatch_log_joint(
+    log_prior: Callable[..., jax.Array], log_likelihood: Callable[..., jax.Array], *, num_data: int
+) -> Callable[..., jax.Array]:
+    """Log p(z) + (N/B) sum over a batch of log p(x_i | z), an unbiased estimate of the log joint of all N data.
+
+    Args:
+        log_prior: (params, z) -> () nats.
+        log_likelihood: (params, z, datum) -> () nats for one datum, a slice of `batch`.
+        num_data: N, the size of the whole data set.
+
+    Returns:
+        log_joint(params, z, batch) for a pytree `batch` with leading axis B.
+
+    Raises:
+        ValueError: num_data < 1; at trace time, a batch larger than the data.
+
+    Source:
+        Hoffman et al., Stochastic Variational Inference (2013), sec. 2.3.
+    """
+    if num_data < 1:
+        raise ValueError(f"minibatch_log_joint: num_data must be at least 1, got {num_data}")
+
+    def log_joint(params, z, batch):
+        size = jax.tree.leaves(batch)[0].shape[0]
+        if size > num_data:
+            raise ValueError(f"minibatch_log_joint: a batch of {size} is larger than num_data = {num_data}")
+        terms = jax.vmap(lambda datum: log_likelihood(params, z, datum))(batch)
+        return log_prior(params, z) + (num_data / size) * jnp.sum(terms)
+
+    return log_joint

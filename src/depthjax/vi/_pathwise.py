@@ -1,13 +1,15 @@
 """The pathwise (reparameterisation) gradient."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from depthjax.vi._estimator import Aux, Estimator
+from depthjax.vi._estimator import Aux, Estimator, no_state, require_samples
 from depthjax.vi._guide import as_guide
 from depthjax.vi._objectives import as_objective
+from depthjax.vi._outcomes import noise_outcomes
 
 
 def pathwise(*, num_samples: int) -> Estimator:
@@ -26,9 +28,11 @@ def pathwise(*, num_samples: int) -> Estimator:
     Source:
         Kingma and Welling, Auto-Encoding Variational Bayes (2014); implicit, Figurnov et al. (2018).
     """
-    if num_samples < 1:
-        raise ValueError(f"pathwise: num_samples must be at least 1, got {num_samples}")
-    return Estimator("pathwise", num_samples, True, _no_state, _draw(num_samples), _surrogate)  # noqa: FBT003
+    require_samples("pathwise", num_samples)
+    return Estimator(
+        "pathwise", num_samples, unbiased=True, init=no_state, draw=noise_drawer(num_samples), surrogate=_surrogate,
+        outcomes=noise_outcomes,
+    )  # fmt: skip
 
 
 def require_reparameterized(name: str, guide: Any) -> None:
@@ -50,12 +54,9 @@ def replay(guide: Any, noise: Any) -> tuple[Any, jax.Array]:
     return guide.from_noise(noise) if hasattr(guide, "from_noise") else guide.sample_and_log_prob(noise)
 
 
-def _no_state(params):
-    del params
-    return ()
+def noise_drawer(num_samples: int) -> Callable[..., Any]:
+    """The `draw` of an estimator that differentiates through samples."""
 
-
-def _draw(num_samples):
     def draw(key, q, params, num_particles, *batch):
         return draw_noise(key, as_guide(q)(params, *batch), (num_samples, num_particles))
 
