@@ -33,6 +33,13 @@ jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax" / f"{
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+# Named tests that find the same in both precisions: the float64 leg of `make test` leaves them to `make test-all`.
+FLOAT32_ONLY = (
+    "bijectors", "docs/test_pages.py", "docs/test_readme.py", "flows",
+    *(f"distributions/test_{name}.py" for name in ("assembled", "composite", "conjugate", "count_vectors",
+      "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),
+)  # fmt: skip
+
 hypothesis.settings.register_profile("fast", derandomize=True, deadline=None, max_examples=20, database=None)
 hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=500, database=None)
 hypothesis.settings.load_profile(os.environ.get("DEPTHJAX_HYPOTHESIS", "fast"))
@@ -41,6 +48,15 @@ hypothesis.settings.load_profile(os.environ.get("DEPTHJAX_HYPOTHESIS", "fast"))
 def pytest_report_header():
     """State what is tested."""
     return f"depthjax: jax {jax.__version__}, {'x64' if X64 else 'float32'} leg, {jax.default_backend()}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow, in float64, what the float32 leg has covered."""
+    folder = ROOT / "tests"
+    for item in items if X64 else ():
+        if item.path.relative_to(folder).as_posix().startswith(FLOAT32_ONLY):
+            item.add_marker(pytest.mark.slow)
 
 
 def _group(nodeid: str) -> str:
