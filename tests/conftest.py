@@ -33,11 +33,17 @@ jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax" / f"{
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-# Named tests that find the same in both precisions: the float64 leg of `make test` leaves them to `make test-all`.
-FLOAT32_ONLY = (
+# `make test` runs these named tests in one leg and leaves them, in the other, to `make test-all`: they find the same in
+# both precisions, or they go through both dtypes in the float64 leg anyway.
+IN_FLOAT32 = (
     "bijectors", "docs/test_pages.py", "docs/test_readme.py", "flows",
     *(f"distributions/test_{name}.py" for name in ("assembled", "composite", "conjugate", "count_vectors",
       "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),
+)  # fmt: skip
+IN_FLOAT64 = (
+    "core/test_constraints.py", "numerics",
+    *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
+      "student_t", "truncated_normal", "von_mises")),
 )  # fmt: skip
 
 hypothesis.settings.register_profile("fast", derandomize=True, deadline=None, max_examples=20, database=None)
@@ -52,10 +58,10 @@ def pytest_report_header():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as slow, in float64, what the float32 leg has covered."""
-    folder = ROOT / "tests"
-    for item in items if X64 else ():
-        if item.path.relative_to(folder).as_posix().startswith(FLOAT32_ONLY):
+    """Mark as slow what the other leg covers."""
+    folder, covered = ROOT / "tests", IN_FLOAT32 if X64 else IN_FLOAT64
+    for item in items:
+        if item.path.relative_to(folder).as_posix().startswith(covered):
             item.add_marker(pytest.mark.slow)
 
 

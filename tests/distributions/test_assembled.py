@@ -18,17 +18,22 @@ def number(*values):
 
 
 def test_mixture_of_half_line_and_line():
-    mixture = dd.Mixture(np.array([0.0, 1.0], DTYPE), (dd.Normal(*number(-1, 1)), dd.Gamma(*number(2, 1))))
+    mixture = dd.Mixture(np.array([0.0, 1.0], DTYPE), (dd.Normal(*number(-1, 1)), dd.Weibull(*number(2, 1))))
     weights = special.softmax([0.0, 1.0])
-    x = np.array([-3.0, -0.1, 0.7, 40.0], DTYPE)
-    want = weights[0] * stats.norm(-1).pdf(x) + weights[1] * stats.gamma(2).pdf(x)
-    np.testing.assert_allclose(mixture.log_prob(x), np.log(want), rtol=10 * TOL)
-    np.testing.assert_allclose(mixture.quantile(mixture.cdf(x[1:3])), x[1:3], rtol=100 * TOL)
-    posterior = mixture.posterior_logits(x)
+    x = np.array([-3.0, -0.1, 0.7, 4.0], DTYPE)
+    want = weights[0] * stats.norm(-1).pdf(x) + weights[1] * stats.weibull_min(2).pdf(x)
+
+    @jax.jit
+    def everything(d):
+        slopes = jax.grad(lambda m: m.log_prob(x[0]))(d)
+        return d.log_prob(x), d.quantile(d.cdf(x[1:3])), d.posterior_logits(x), slopes
+
+    log_prob, back, posterior, slopes = everything(mixture)
+    np.testing.assert_allclose(log_prob, np.log(want), rtol=10 * TOL)
+    np.testing.assert_allclose(back, x[1:3], rtol=100 * TOL)
     np.testing.assert_array_equal(posterior[:2, 1], -np.inf)
     np.testing.assert_allclose(np.exp(posterior).sum(-1), 1, rtol=10 * TOL)
     assert mixture.reparameterized == "implicit"
-    slopes = jax.grad(lambda d: d.log_prob(x[0]))(mixture)
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(slopes))
 
 
@@ -65,16 +70,16 @@ def test_mixture_of_masses_and_refusals():
 
 
 def test_repeated_copies_what_the_base_has():
-    base = dd.Gamma(*number(2.5, 1.5))
+    base = dd.Weibull(*number(2.5, 1.5))
     copies = dd.Repeated(base, (3, 2))
     x = np.linspace(0.1, 3, 6).reshape(3, 2).astype(DTYPE)
-    np.testing.assert_allclose(copies.log_prob(x), stats.gamma(2.5, scale=1 / 1.5).logpdf(x).sum(), rtol=10 * TOL)
+    np.testing.assert_allclose(copies.log_prob(x), stats.weibull_min(2.5, scale=1.5).logpdf(x).sum(), rtol=10 * TOL)
     np.testing.assert_allclose(copies.cdf(x), base.cdf(x), rtol=TOL)
     np.testing.assert_allclose(copies.quantile(copies.cdf(x)), x, rtol=100 * TOL)
     np.testing.assert_allclose(copies.entropy(), 6 * base.entropy(), rtol=TOL)
     assert copies.mean().shape == (3, 2)
     assert copies.sample(jax.random.key(0), (5,)).shape == (5, 3, 2)
-    assert not hasattr(copies, "from_noise")
+    assert not hasattr(dd.Repeated(dd.Gamma(*number(2.5, 1.5)), (3, 2)), "from_noise")
     noisy = dd.Repeated(dd.Normal(*number(0, 1)), 4)
     draw, log_prob = noisy.from_noise(noisy.sample_noise(jax.random.key(0)))
     np.testing.assert_allclose(log_prob, noisy.log_prob(draw), rtol=10 * TOL)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from leaks import checking_leaks
 
 import depthjax as dj
 from depthjax.core import Invert, constraints
@@ -214,7 +215,7 @@ def law_transformations(entry, dtype):
     one_y, one_log_det = record.forward_and_log_det(x[1])
     close(one_y, y[1])
     close(one_log_det, log_det[1])
-    with jax.checking_leaks():
+    with checking_leaks():
         square, _ = jax.jit(lambda b, v: (b.forward(v), b.inverse_and_log_det(b.forward(v[0, 0]))))(
             record, x.reshape(2, 2, *x.shape[1:])
         )

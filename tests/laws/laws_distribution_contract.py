@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from family_entry import METHODS
 from family_values import LOG_P, compute_values, evaluate_records, padded
+from leaks import checking_leaks
 
 import depthjax as dj
 
@@ -87,7 +88,7 @@ def law_transformations(entry, dtype):
     for args, x, got, want in zip(entry.draws, points, each, batch, strict=True):
         slack = 16 * eps * entry.conditions(x, args)
         assert (np.abs(got - want) <= slack * np.maximum(1, np.abs(want))).all(), (entry.name, args)
-    with jax.checking_leaks():
+    with checking_leaks():
         jax.jit(lambda d: d.sample_and_log_prob(jax.random.key(0), (2,)))(records[0])
 
 
