@@ -55,8 +55,8 @@ def main():
     chosen = options(__doc__, "digits_glow")
     keys = jax.random.split(jax.random.key(chosen.seed), 4)
     train, test = pixels(keys[0])
-    num_steps = 60 if chosen.quick else 3_000
-    sizes = {"num_layers": 1, "hidden": (8,)} if chosen.quick else {"num_layers": 4, "hidden": (48, 48)}
+    num_steps = 60 if chosen.quick else 1_600
+    sizes = {"num_layers": 1, "hidden": (8,)} if chosen.quick else {"num_layers": 3, "hidden": (32, 32)}
     flow = behind_a_logit(flows.glow(keys[1], SHAPE, num_scales=2, **sizes))
     schedule = optax.warmup_cosine_decay_schedule(0.0, 2e-3, 100, num_steps) if not chosen.quick else 1e-3
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))

@@ -1,6 +1,6 @@
 """Density estimation by ascent: one radial map after another pushes the data towards a normal law.
 
-Two rings are standardised, then every layer is fitted alone, from the identity, and frozen. The likelihood never
+Three clusters are standardised, then every layer is fitted alone, from the identity, and frozen. The likelihood never
 decreases; the picture shows the data on their way to the normal law and the density that results.
 
 Run: python examples/greedy_density.py [--quick] [--seed 0]
@@ -14,12 +14,13 @@ from _common import ACCENTS, figure, options, save
 from depthjax import bijectors, flows
 
 
-def rings(key, n):
-    """Points near two circles of radius 1 and 3."""
-    keys = jax.random.split(key, 3)
-    angle = jax.random.uniform(keys[0], (n,), maxval=2 * jnp.pi)
-    radius = jnp.where(jax.random.bernoulli(keys[1], 0.6, (n,)), 3.0, 1.0) + 0.15 * jax.random.normal(keys[2], (n,))
-    return jnp.stack([radius * jnp.cos(angle), radius * jnp.sin(angle)], axis=-1)
+def clusters(key, n):
+    """Points of three clusters of different sizes and shapes, (n, 2)."""
+    keys = jax.random.split(key, 2)
+    which = jax.random.categorical(keys[0], jnp.log(jnp.array([0.5, 0.3, 0.2])), shape=(n,))
+    centres = jnp.array([[-2.0, -1.0], [2.0, -0.5], [0.0, 2.5]])
+    scales = jnp.array([[0.9, 0.4], [0.35, 0.9], [0.4, 0.4]])
+    return centres[which] + scales[which] * jax.random.normal(keys[1], (n, 2))
 
 
 def layer(key):
@@ -33,8 +34,8 @@ def main():
     """Fit, print the likelihood as layers are added, draw the density and the pushed data."""
     chosen = options(__doc__, "greedy_density")
     keys = jax.random.split(jax.random.key(chosen.seed), 3)
-    data, held_out = rings(keys[0], 2_000), rings(keys[1], 2_000)
-    depth = 8 if chosen.quick else 120
+    data, held_out = clusters(keys[0], 2_000), clusters(keys[1], 2_000)
+    depth = 8 if chosen.quick else 250
     result = flows.fit_greedy(keys[2], layer, data, num_layers=depth, num_steps=10, validation=held_out)
     print(f"{'layers':>8}{'train nats':>14}{'held-out nats':>16}\n")
     for k in sorted({0, 1, depth // 8, depth // 4, depth // 2, depth}):
