@@ -121,3 +121,26 @@ def test_bad_sizes_raise(sizes):
     dim, num_params, hidden = sizes
     with pytest.raises(ValueError, match="must be positive"):
         made(jax.random.key(0), dim, num_params, hidden=hidden)
+
+
+@pytest.mark.parametrize("context_dim", [0, 3])
+def test_generation_in_two_stages_is_the_sequential_definition(context_dim):
+    """From 32 inputs on, the first half of the steps runs over half of the columns."""
+    net = made(jax.random.key(0), 33, 2, hidden=(40, 70), context_dim=context_dim)
+    leaves, tree = jax.tree.flatten(net)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    net = jax.tree.unflatten(
+        tree, [a + 0.3 * jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
+    )
+    given = jax.random.normal(jax.random.key(2), (33,))
+    context = jnp.linspace(-1, 1, context_dim) if context_dim else None
+
+    def params(x):
+        return net(x if context is None else jnp.concatenate([x, context]))
+
+    def step(z, raw):
+        return z * jnp.exp(jnp.tanh(raw[0])) + raw[1]
+
+    x, raw = jax.jit(lambda: net.generate(step, given, context))()
+    np.testing.assert_allclose(raw, params(x), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(x, jax.vmap(step)(given, params(x)), rtol=1e-4, atol=1e-4)

@@ -1,6 +1,8 @@
 """Masked autoregressive networks: one-pass evaluation, and generation that uses every weight once."""
 
+import itertools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,16 +85,16 @@ class MADE:
             Agrees with repeated full passes to rounding, whatever the scale of the weights; coordinates not known yet
             are zero, never garbage. Differentiable in both modes.
         """
-        tables = [_by_degree(degrees, self.dim) for degrees in self.hidden_degrees]
-        weights, biases, skip = self._rows_by_step(tables, context)
+        groups = [_by_degree(degrees, self.dim) for degrees in self.hidden_degrees]
+        weights, biases, skip = self._rows_by_step(groups, context)
 
         def settle(state, rows):
             x, hidden = state
-            number, row_weights, row_biases, row_skip, given_i = rows
+            number, starts, row_weights, row_biases, row_skip, given_i = rows
             below, settled = x, []
-            for weight, bias, units in zip(row_weights[:-1], row_biases[:-1], hidden, strict=True):
+            for weight, bias, units, start in zip(row_weights[:-1], row_biases[:-1], hidden, starts, strict=True):
                 new = self.activation(bias + weight @ below)
-                below = jax.lax.dynamic_update_slice(units, new, (number * new.shape[0],))
+                below = jax.lax.dynamic_update_slice(units, new, (start,))
                 settled.append(below)
             raw = row_biases[-1] + row_weights[-1] @ below
             if row_skip is not None:
@@ -100,11 +102,18 @@ class MADE:
             x_i = step(given_i, raw)
             return (jax.lax.dynamic_update_slice(x, x_i[None], (number,)), settled), raw
 
-        dtype = given.dtype
-        start = jnp.zeros(self.dim, dtype), [jnp.zeros(table.size, dtype) for table in tables]
-        steps = (jnp.arange(self.dim), weights, biases, skip, given)
-        (x, _), raw = jax.lax.scan(settle, start, steps)
-        return x, raw
+        starts = [jnp.asarray(group.starts) for group in groups]
+        steps = (jnp.arange(self.dim), starts, weights, biases, skip, given)
+        state, raws = (given[:0], [given[:0] for _ in groups]), []
+        for first, last in itertools.pairwise(_stages(self.dim)):
+            sizes = [last, *(group.size_until(last) for group in groups)]
+            state = _grown(state[0], sizes[0]), [_grown(h, size) for h, size in zip(state[1], sizes[1:], strict=True)]
+            number, begin, weight, bias, skipping, given_here = jax.tree.map(lambda a: a[first:last], steps)  # noqa: B023
+            known = [w[:, :, :size] for w, size in zip(weight, sizes, strict=True)]
+            skipping = None if skipping is None else skipping[:, :, :last]
+            state, raw = jax.lax.scan(settle, state, (number, begin, known, bias, skipping, given_here))
+            raws.append(raw)
+        return state[0], jnp.concatenate(raws)
 
     def _masked(self):
         """Weights and skip weights times their masks."""
@@ -115,15 +124,15 @@ class MADE:
         below = outputs[:, None] > np.arange(1, self.dim + 1)[None, :]
         return weights, None if self.skip is None else jnp.where(below, self.skip, 0.0)
 
-    def _rows_by_step(self, tables, context):
+    def _rows_by_step(self, groups, context):
         """Rows of every layer by step, (d, group, columns sorted by degree), biases (d, group), skip (d, k, d)."""
         weights, skip = self._masked()
         biases = list(self.biases)
         if context is not None:
             biases[0] = biases[0] + weights[0][:, self.dim :] @ context
         weights[0] = weights[0][:, : self.dim]
-        rows = [*tables, np.arange(self.dim * self.num_params).reshape(self.dim, -1)]
-        columns = [np.arange(self.dim), *(table.reshape(-1) for table in tables)]
+        rows = [*(group.rows for group in groups), np.arange(self.dim * self.num_params).reshape(self.dim, -1)]
+        columns = [np.arange(self.dim), *(group.order for group in groups)]
         weights = [
             jnp.pad(w, ((0, 1), (0, 1)))[r[:, :, None], c[None, None, :]]
             for w, r, c in zip(weights, rows, columns, strict=True)
@@ -192,9 +201,42 @@ def _hidden_degrees(dim, hidden, *, has_context):
     return [d - 1 for d in made_degrees(dim + 1, hidden)[1]] if has_context else made_degrees(dim, hidden)[1]
 
 
+def _stages(dim):
+    """Ends of the stretches of steps that share one compiled body: the first half needs half of the columns."""
+    return (0, dim) if dim < 32 else (0, dim // 2, dim)
+
+
+def _grown(vector, size):
+    """The vector with zeros up to the given size."""
+    return jnp.pad(vector, (0, size - vector.shape[0]))
+
+
+class _Groups(NamedTuple):
+    """Hidden units sorted by degree.
+
+    A group that is shorter than the largest is computed with rows of zeros at its end. What they give lands on the
+    units of the next degree, which no row of this degree reads and which the next step overwrites.
+
+    Attributes:
+        rows: (d, largest group) unit numbers, row m for degree m, short rows filled with the number of units.
+        order: unit numbers by degree, with as many fill-ins at the end as a group can be short.
+        starts: (d,) where the group of each degree starts in `order`.
+    """
+
+    rows: np.ndarray
+    order: np.ndarray
+    starts: np.ndarray
+
+    def size_until(self, degree: int) -> int:
+        """How many entries of `order` the groups of smaller degree can write."""
+        return int(self.starts[degree - 1]) + self.rows.shape[1]
+
+
 def _by_degree(degrees, dim):
-    """Unit numbers as a table (d, largest group), row m for degree m, short rows filled with `len(degrees)`."""
     degrees = np.asarray(degrees)
     members = [np.flatnonzero(degrees == m) for m in range(dim)]
-    size = max(len(m) for m in members)
-    return np.stack([np.pad(m, (0, size - len(m)), constant_values=len(degrees)) for m in members])
+    sizes = np.array([len(m) for m in members])
+    largest, fill = int(sizes.max()), len(degrees)
+    rows = np.stack([np.pad(m, (0, largest - len(m)), constant_values=fill) for m in members])
+    order = np.concatenate([*members, np.full(largest, fill)])
+    return _Groups(rows, order, (np.cumsum(sizes) - sizes).astype(np.int32))
