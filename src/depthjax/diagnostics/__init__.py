@@ -1,5 +1,8 @@
-"""How wrong is the answer: importance-sampling diagnostics."""
+"""How wrong is the answer: importance-sampling diagnostics, and reports on gradient estimators."""
 
+from depthjax.diagnostics._estimator_report import EstimatorReport as EstimatorReport
+from depthjax.diagnostics._estimator_report import estimator_report as estimator_report
+from depthjax.diagnostics._estimator_report import snr as snr
 from depthjax.diagnostics._psis import PSISResult as PSISResult
 from depthjax.diagnostics._psis import ess as ess
 from depthjax.diagnostics._psis import khat_threshold as khat_threshold

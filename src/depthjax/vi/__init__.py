@@ -3,6 +3,11 @@
 from typing import TYPE_CHECKING
 
 from depthjax.core._lazy import lazy_names
+from depthjax.vi._annealed import AISResult as AISResult
+from depthjax.vi._annealed import ais_bound as ais_bound
+from depthjax.vi._annealed import hmc_transition as hmc_transition
+from depthjax.vi._annealed import langevin_transition as langevin_transition
+from depthjax.vi._annealed import reverse_ais_bound as reverse_ais_bound
 from depthjax.vi._baselines import Baseline as Baseline
 from depthjax.vi._baselines import constant_baseline as constant_baseline
 from depthjax.vi._baselines import learned_baseline as learned_baseline
@@ -63,6 +68,8 @@ from depthjax.vi._score_function import rao_blackwell as rao_blackwell
 from depthjax.vi._score_function import score_function as score_function
 from depthjax.vi._stopped import doubly_reparameterized as doubly_reparameterized
 from depthjax.vi._stopped import sticking_the_landing as sticking_the_landing
+from depthjax.vi._summary import Summary as Summary
+from depthjax.vi._summary import posterior_summary as posterior_summary
 from depthjax.vi._vimco import nvil as nvil
 from depthjax.vi._vimco import vimco as vimco
 
