@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.distributions import Bernoulli
-from depthjax.numerics import gauss_legendre_rule
 from depthjax.vi._estimator import Aux, Estimator, no_state, require_samples
 from depthjax.vi._guide import as_guide
 from depthjax.vi._objectives import as_objective
-from depthjax.vi._outcomes import check_count
+from depthjax.vi._relaxation import uniform_nodes
 
 
 def arm(*, num_samples: int) -> Estimator:
@@ -105,13 +104,5 @@ def _bernoulli(name: str, guide: Any) -> Bernoulli:
 def _uniform_outcomes(guide, num_points):
     """Gauss-Legendre nodes of u in (0, 1)^D on panels that end where a bit flips."""
     logits = guide.logits.ravel()
-    nodes, weights = (jnp.asarray(part, logits.dtype) for part in gauss_legendre_rule(num_points))
     flips = jnp.sort(jnp.stack([jax.nn.sigmoid(logits), jax.nn.sigmoid(-logits)]), axis=0)
-    ends = jnp.concatenate([jnp.zeros_like(flips[:1]), flips, jnp.ones_like(flips[:1])])
-    half = jnp.diff(ends, axis=0)[:, None, :] / 2
-    u = (ends[:-1, None, :] + half * (1 + nodes[None, :, None])).reshape(-1, logits.size)
-    mass = (half * weights[None, :, None]).reshape(-1, logits.size)
-    check_count(len(u) ** logits.size)
-    index = jnp.stack([g.ravel() for g in jnp.meshgrid(*[jnp.arange(len(u))] * logits.size, indexing="ij")], axis=-1)
-    columns = jnp.arange(logits.size)[None, :]
-    return u[index, columns].reshape(-1, *guide.event_shape), jnp.prod(mass[index, columns], axis=-1)
+    return uniform_nodes(guide.event_shape, flips, num_points, logits.dtype)

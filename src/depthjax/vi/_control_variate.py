@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.vi._baselines import leave_one_out_sum
+from depthjax.vi._delta import DeltaControlVariate
 from depthjax.vi._estimator import Aux, Estimator, require_samples
 
 
@@ -40,7 +41,7 @@ def with_control_variate(
     Args:
         estimator: the estimator a; its mean stays.
         control: (params, draws, q, *batch) -> (gradients with leading axis (num_samples,), their expectation), both
-            pytrees like `params`; `draws` are those of the estimator.
+            pytrees like `params`; `draws` are those of the estimator. Or `delta_control_variate()`.
         coefficient: a number c, or "cross_fit": the optimal c of each coordinate, for sample i from the other samples.
 
     Returns:
@@ -60,11 +61,16 @@ def with_control_variate(
     def surrogate(params, state, draws, q, f, *batch):
         scalar, aux = estimator.surrogate(params, state, draws, q, f, *batch)
         fixed = jax.lax.stop_gradient(params)
-        controls, expected = control(fixed, draws, q, *batch)
+        if isinstance(control, DeltaControlVariate):
+            polynomial = control.expand(fixed, q, f, *batch)
+            expected = control.expected_gradient(fixed, q, f, *batch)
+            controls = _each(estimator, fixed, state, draws, q, polynomial, *batch)
+        else:
+            controls, expected = control(fixed, draws, q, *batch)
         gradients = _each(estimator, fixed, state, draws, q, f, *batch) if cross_fit else controls
 
         def change(gradient, one, mean):
-            centred = one - mean
+            centred = one - jnp.expand_dims(mean, 0)
             factor = _cross_fitted(gradient, centred) if cross_fit else coefficient
             return jax.lax.stop_gradient(jnp.mean(factor * centred, axis=0))
 

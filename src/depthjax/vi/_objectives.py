@@ -1,7 +1,7 @@
 """Objectives: what is averaged over the guide, as a function of one draw and its log density."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from depthjax.core import record, static
 from depthjax.vi._bounds import iwae_bound
-from depthjax.vi._more_bounds import renyi_bound
+from depthjax.vi._more_bounds import renyi_bound, tvo
 
 
 @record
@@ -120,33 +120,65 @@ def _renyi(alpha):
     return functools.partial(renyi_bound, alpha=alpha)
 
 
-def minibatch_log_joint(
-    log_prior: Callable[..., jax.Array], log_likelihood: Callable[..., jax.Array], *, num_data: int
-) -> Callable[..., jax.Array]:
-    """Log p(z) + (N/B) sum over a batch of log p(x_i | z), an unbiased estimate of the log joint of all N data.
+def cubo_objective(log_joint: Callable[..., jax.Array], *, num_particles: int, order: float = 2.0) -> Objective:
+    """The chi upper bound to be lowered: -(1/n) mean_k (w_k / max_j w_j)^n over K draws.
+
+    Its gradient is that of -E w^n / n, unbiased up to the positive factor (max_j w_j)^-n of each K draws, which is held
+    fixed and keeps it in range; its value is no bound. `cubo` of the log weights gives the bound.
 
     Args:
-        log_prior: (params, z) -> () nats.
-        log_likelihood: (params, z, datum) -> () nats for one datum, a slice of `batch`.
-        num_data: N, the size of the whole data set.
-
-    Returns:
-        log_joint(params, z, batch) for a pytree `batch` with leading axis B.
+        log_joint: (params, z, *batch) -> () nats for one z.
+        num_particles: K >= 2: with one draw the weight is always its own maximum.
+        order: static n > 1.
 
     Raises:
-        ValueError: num_data < 1; at trace time, a batch larger than the data.
+        ValueError: K < 2, order <= 1.
 
     Source:
-        Hoffman et al., Stochastic Variational Inference (2013), sec. 2.3.
+        Dieng, Tran, Ranganath, Paisley and Blei, Variational Inference via chi Upper Bound Minimization (2017), alg. 1.
     """
-    if num_data < 1:
-        raise ValueError(f"minibatch_log_joint: num_data must be at least 1, got {num_data}")
+    if num_particles < 2:
+        raise ValueError(f"cubo_objective: num_particles must be at least 2, got {num_particles}")
+    if not order > 1:
+        raise ValueError(f"cubo_objective: order must be above 1, got {order}")
+    return Objective(log_joint, _chi(float(order)), num_particles=num_particles)
 
-    def log_joint(params, z, batch):
-        size = jax.tree.leaves(batch)[0].shape[0]
-        if size > num_data:
-            raise ValueError(f"minibatch_log_joint: a batch of {size} is larger than num_data = {num_data}")
-        terms = jax.vmap(lambda datum: log_likelihood(params, z, datum))(batch)
-        return log_prior(params, z) + (num_data / size) * jnp.sum(terms)
 
-    return log_joint
+@functools.cache
+def _chi(order):
+    def combine(log_weights):
+        largest = jax.lax.stop_gradient(jnp.max(log_weights))
+        shift = jnp.where(jnp.isfinite(largest), largest, 0.0)
+        return -jnp.mean(jnp.exp(order * (log_weights - shift))) / order
+
+    return combine
+
+
+def tvo_objective(
+    log_joint: Callable[..., jax.Array], *, num_particles: int, betas: Sequence[float], rule: str = "left"
+) -> Objective:
+    """The thermodynamic bound over K draws, `tvo` with self-normalised weights.
+
+    Args:
+        log_joint: (params, z, *batch) -> () nats for one z.
+        num_particles: K >= 1.
+        betas: static, (T + 1,) increasing from 0 to 1.
+        rule: "left" (a lower bound), "right" or "trapezoid".
+
+    Raises:
+        ValueError: K < 1; betas do not increase from 0 to 1; another rule.
+
+    Source:
+        Masrani, Le and Wood, The Thermodynamic Variational Objective (2019), eq. 8. Their covariance gradient is what
+        `score_function` with the leave-one-out baseline and `vimco` estimate here without a formula of their own.
+    """
+    if num_particles < 1:
+        raise ValueError(f"tvo_objective: num_particles must be at least 1, got {num_particles}")
+    betas = tuple(float(b) for b in betas)
+    tvo(jnp.zeros(1), betas=betas, rule=rule)
+    return Objective(log_joint, _thermodynamic(betas, rule), num_particles=num_particles)
+
+
+@functools.cache
+def _thermodynamic(betas, rule):
+    return functools.partial(tvo, betas=betas, rule=rule)
