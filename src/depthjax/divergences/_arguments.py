@@ -1,0 +1,100 @@
+"""Checks of arguments that the divergences share."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from depthjax.numerics import promote
+
+
+def floats(*values: ArrayLike) -> list[jax.Array]:
+    """`values` as arrays of their common floating dtype, each of its own shape."""
+    dtype = jnp.result_type(*(promote(value)[0].dtype for value in values))
+    return [jnp.asarray(value, dtype) for value in values]
+
+
+def is_concrete(value: Any) -> bool:
+    """Whether the numbers in `value` can be looked at."""
+    return not isinstance(value, jax.core.Tracer)
+
+
+def log_probs(function: str, **values: ArrayLike) -> list[jax.Array]:
+    """Log probabilities of one shape.
+
+    Raises:
+        ValueError: shapes differ, or a concrete entry is positive.
+    """
+    arrays = floats(*values.values())
+    for (name, given), array in zip(values.items(), arrays, strict=True):
+        if array.ndim == 0:
+            raise ValueError(f"{function}: {name} has shape (), expected (..., k) log probabilities")
+        slack = 64 * float(jnp.finfo(array.dtype).eps)
+        if is_concrete(given) and bool(np.any(np.asarray(array) > slack)):
+            raise ValueError(
+                f"{function}: {name} has a positive entry {float(np.nanmax(np.asarray(array))):.6g}, expected log "
+                f"probabilities, which are at most 0; pass jnp.log(p)"
+            )
+    same_shape(function, **dict(zip(values, arrays, strict=True)))
+    return arrays
+
+
+def same_shape(function: str, **values: jax.Array) -> None:
+    """Raise `ValueError` unless all shapes agree."""
+    (first, reference), *others = values.items()
+    for name, value in others:
+        if value.shape != reference.shape:
+            raise ValueError(
+                f"{function}: {name} has shape {value.shape}, expected the shape {reference.shape} of {first}"
+            )
+
+
+def samples(function: str, x: ArrayLike, y: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    """Two samples (n, d) and (m, d) of one dtype.
+
+    Raises:
+        ValueError: other ranks, different d, or an empty sample.
+    """
+    x, y = floats(x, y)
+    for name, value in (("x", x), ("y", y)):
+        if value.ndim != 2 or value.shape[0] == 0:
+            hint = "; for scalars pass x[:, None]" if value.ndim == 1 else ""
+            raise ValueError(f"{function}: {name} has shape {value.shape}, expected (n, d) with n >= 1{hint}")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"{function}: y has events of shape {y.shape[1:]}, expected {x.shape[1:]} as in x")
+    return x, y
+
+
+def weights(function: str, name: str, values: ArrayLike | None, size: int, dtype: Any) -> jax.Array:
+    """Weights (n,) that sum to one; uniform for None.
+
+    Raises:
+        ValueError: wrong shape, or concrete weights that are negative or do not sum to one within 1e-3.
+    """
+    if values is None:
+        return jnp.full((size,), 1.0 / size, dtype)
+    array = jnp.asarray(values, dtype)
+    if array.shape != (size,):
+        raise ValueError(f"{function}: {name} has shape {array.shape}, expected ({size},)")
+    if is_concrete(values):
+        concrete = np.asarray(array, np.float64)
+        if (concrete < 0).any():
+            raise ValueError(f"{function}: {name} has a negative entry {concrete.min():.6g}, expected nonnegative ones")
+        total = concrete.sum()
+        if not abs(total - 1) <= 1e-3:
+            raise ValueError(f"{function}: {name} sums to {total:.6g}, expected 1; normalise: {name} / {name}.sum()")
+    return array
+
+
+def chosen(function: str, name: str, value: Any, choices: Any) -> None:
+    """Raise `ValueError` unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{function}: {name} is {value!r}, expected one of {', '.join(sorted(choices))}")
+
+
+def at_least(function: str, name: str, value: int, least: int) -> None:
+    """Raise `ValueError` if a static count is below `least`."""
+    if value < least:
+        raise ValueError(f"{function}: {name} is {value}, expected at least {least}")
