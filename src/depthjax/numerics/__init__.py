@@ -46,6 +46,9 @@ from depthjax.numerics._normal import log_ndtr_difference as log_ndtr_difference
 from depthjax.numerics._normal import mills_ratio as mills_ratio
 from depthjax.numerics._normal import ndtri as ndtri
 from depthjax.numerics._normal import ndtri_exp as ndtri_exp
+from depthjax.numerics._normal_quadrature import normal_expectation as normal_expectation
+from depthjax.numerics._normal_quadrature import normal_panel_rule as normal_panel_rule
+from depthjax.numerics._normal_quadrature import normal_trapezoid_rule as normal_trapezoid_rule
 from depthjax.numerics._pareto import fit_generalized_pareto as fit_generalized_pareto
 from depthjax.numerics._pareto import pareto_smooth as pareto_smooth
 from depthjax.numerics._quadrature import clenshaw_curtis_rule as clenshaw_curtis_rule
