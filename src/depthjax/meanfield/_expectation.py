@@ -72,7 +72,7 @@ def slope_moments(activation: Activation, q: jax.Array, order: int) -> jax.Array
     if activation.is_piecewise_linear:
         squares = jnp.stack([jnp.square(cast(slope, q.dtype)) for slope in activation.slopes])
         weights = piece_masses(activation, q) if activation.breaks else jnp.ones((1,), q.dtype)
-        return jnp.stack([weights @ squares**int(k) for k in powers])
+        return jnp.stack([weights @ squares ** int(k) for k in powers])
     return expect(
         activation, q, lambda x, _: jnp.stack([slope_at(activation, x) ** (2 * int(k)) for k in powers], axis=-1)
     )

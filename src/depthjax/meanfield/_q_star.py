@@ -116,9 +116,7 @@ def _solve(sigma_w, sigma_b, q_init, activation):
     down = table.log_q.shape[0] - 1 - jnp.argmax(down_mask[::-1])
     has_down = jnp.any(down_mask)
     low = jnp.where(rises, jnp.maximum(table.log_q[up - 1], log_init), table.log_q[down])
-    high = jnp.where(
-        rises, table.log_q[up], jnp.minimum(table.log_q[jnp.minimum(down + 1, index[-1])], log_init)
-    )
+    high = jnp.where(rises, table.log_q[up], jnp.minimum(table.log_q[jnp.minimum(down + 1, index[-1])], log_init))
     is_zero = table.from_zero & jnp.where(q_init > 0.0, ~rises & ~resting & ~has_down, table.sign[0] <= 0.0)
     bracketed = jnp.where(rises, has_up, has_down)
     root = _polish(low, high, jnp.ones_like(rises), *frozen)
@@ -162,9 +160,7 @@ def q_star(
     return over_grid(lambda sw, sb, q0: _solve(sw, sb, q0, activation), sigma_w, sigma_b, start)
 
 
-def q_star_all(
-    sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, max_roots: int = 4
-) -> FixedPoint:
+def q_star_all(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, max_roots: int = 4) -> FixedPoint:
     """All fixed points of the length map, ascending, stable or not.
 
     Args:
@@ -184,7 +180,7 @@ def q_star_all(
         frozen = lax.stop_gradient((sigma_w, sigma_b, activation))
         table = _table(*frozen)
         sign = table.sign
-        changes = ((sign[:-1] * sign[1:] < 0.0) | ((sign[:-1] != 0.0) & (sign[1:] == 0.0)))
+        changes = (sign[:-1] * sign[1:] < 0.0) | ((sign[:-1] != 0.0) & (sign[1:] == 0.0))
         order = jnp.argsort(jnp.where(changes, 0, 1), stable=True)[:max_roots]
         found = changes[order]
         roots = jax.vmap(lambda i: _polish(table.log_q[i], table.log_q[i + 1], sign[i] > 0.0, *frozen))(order)

@@ -30,7 +30,7 @@ def _correlation(q_a, q_b, q_ab):
 
 
 def _angle(c):
-    """arccos with derivative zero at the ends instead of an infinite one."""
+    """Arccos with derivative zero at the ends instead of an infinite one."""
     inside = jnp.abs(c) < 1.0
     return jnp.where(inside, jnp.arccos(jnp.where(inside, c, 0.0)), jnp.where(c > 0.0, 0.0, _PI))
 
