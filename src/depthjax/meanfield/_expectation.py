@@ -17,8 +17,8 @@ HALF_WIDTH = 9.0
 def graded_rule(q: jax.Array, num_nodes: int = NUM_NODES) -> tuple[jax.Array, jax.Array]:
     """Trapezoid rule in u with h = sinh(u)/s, s = max(1, sqrt(q)): nodes and weights of h.
 
-    What varies with x = sqrt(q) h on the scale one varies with u on the scale one, whatever q, so that the rule converges
-    exponentially; the nodes carry no derivative.
+    What varies with x = sqrt(q) h on the scale one varies with u on the scale one, whatever q, so that the rule
+    converges exponentially; the nodes carry no derivative.
     """
     width = jnp.maximum(jnp.sqrt(jax.lax.stop_gradient(q)), 1.0)
     share = jnp.asarray(np.arange(-(num_nodes // 2), num_nodes // 2 + 1) / (num_nodes // 2), q.dtype)

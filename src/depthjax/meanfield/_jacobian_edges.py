@@ -54,8 +54,8 @@ def find_edges(setting: Setting, gaussian: float) -> Edges:
     """All intervals of the continuous spectrum; no derivative in the positions of log w.
 
     In every gap of the support of d^, T = dlog z/dlog w is concave in log w on each of the two parts where K > 0 (m > 0
-    on the left, E 1/(w - d^) < 0 on the right, the latter only for orthogonal weights), and the spectrum has a gap where
-    T >= 0: its maximum by ternary search, its two zeros by bisection.
+    on the left, E 1/(w - d^) < 0 on the right, the latter only for orthogonal weights), and the spectrum has a gap
+    where T >= 0: its maximum by ternary search, its two zeros by bisection.
     """
     frozen = lax.stop_gradient(setting)
     left, right = _gaps(frozen.law)
@@ -153,7 +153,7 @@ def _between(z_low, z_high, w_low, w_high, ok):
 
 
 def find_atoms(setting: Setting, gaussian: float) -> tuple[jax.Array, jax.Array]:
-    """Log locations and masses: the largest mass of d at zero; for orthogonal weights 1 - L (1 - p) at each atom of d."""
+    """Log locations and masses: at zero the largest of a layer; orthogonal weights, 1 - L (1 - p) at each atom of d."""
     law: SlopeLaw = setting.law
     same = law.low[:, None] == law.low[None, :]
     flat = law.masses > 0.0

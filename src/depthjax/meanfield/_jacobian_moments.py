@@ -119,7 +119,8 @@ def residual_jacobian_variance(
 ) -> jax.Array:
     """Variance of the spectrum of J J^T of a residual network h' = skip h + W phi(h) + b, exact at finite depth.
 
-    With s = chi_1, m_1 = prod (skip^2 + s) and variance/m_1^2 = sum (2 skip^2 s + s^2 (mu_2/mu_1^2 + a - 1))/(skip^2 + s)^2.
+    With s = chi_1, m_1 = prod (skip^2 + s) and variance/m_1^2
+    = sum (2 skip^2 s + s^2 (mu_2/mu_1^2 + a - 1))/(skip^2 + s)^2.
 
     Args:
         activation: phi.

@@ -24,8 +24,8 @@ class SlopeLaw(NamedTuple):
 def slope_law(activation: Activation, q: jax.Array) -> SlopeLaw:
     """The law at one q.
 
-    Atoms are exact, with weights that carry the derivative in q; smooth parts are quadrature nodes. `masses` are those of
-    the pieces of declared slope and zero for the others, one entry for each piece.
+    Atoms are exact, with weights that carry the derivative in q; smooth parts are quadrature nodes. `masses` are those
+    of the pieces of declared slope and zero for the others, one entry for each piece.
     """
     slopes = activation.slopes or (None,) * (len(activation.breaks) + 1)
     masses = piece_masses(activation, jnp.where(q > 0.0, q, 1.0)) if activation.breaks else jnp.ones((1,), q.dtype)
