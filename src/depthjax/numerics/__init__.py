@@ -4,6 +4,8 @@ from depthjax.numerics._bessel import log_i0e as log_i0e
 from depthjax.numerics._bessel import log_i1e as log_i1e
 from depthjax.numerics._bessel_order import bessel_ratio as bessel_ratio
 from depthjax.numerics._bessel_order import log_ive as log_ive
+from depthjax.numerics._chebyshev_fit import chebyshev_eval as chebyshev_eval
+from depthjax.numerics._chebyshev_fit import chebyshev_fit as chebyshev_fit
 from depthjax.numerics._differences import log1m as log1m
 from depthjax.numerics._differences import log_ratio as log_ratio
 from depthjax.numerics._differences import product_difference as product_difference
@@ -46,6 +48,9 @@ from depthjax.numerics._normal import log_ndtr_difference as log_ndtr_difference
 from depthjax.numerics._normal import mills_ratio as mills_ratio
 from depthjax.numerics._normal import ndtri as ndtri
 from depthjax.numerics._normal import ndtri_exp as ndtri_exp
+from depthjax.numerics._normal_quadrature import normal_expectation as normal_expectation
+from depthjax.numerics._normal_quadrature import normal_panel_rule as normal_panel_rule
+from depthjax.numerics._normal_quadrature import normal_trapezoid_rule as normal_trapezoid_rule
 from depthjax.numerics._pareto import fit_generalized_pareto as fit_generalized_pareto
 from depthjax.numerics._pareto import pareto_smooth as pareto_smooth
 from depthjax.numerics._quadrature import clenshaw_curtis_rule as clenshaw_curtis_rule
@@ -60,6 +65,12 @@ from depthjax.numerics._safe import pairwise_squared_distance as pairwise_square
 from depthjax.numerics._safe import safe_norm as safe_norm
 from depthjax.numerics._safe import safe_sqrt as safe_sqrt
 from depthjax.numerics._safe import safe_where as safe_where
+from depthjax.numerics._series import series_compose as series_compose
+from depthjax.numerics._series import series_exp as series_exp
+from depthjax.numerics._series import series_log as series_log
+from depthjax.numerics._series import series_mul as series_mul
+from depthjax.numerics._series import series_pow as series_pow
+from depthjax.numerics._series import series_revert as series_revert
 from depthjax.numerics._stirling import log_gamma_difference as log_gamma_difference
 from depthjax.numerics._stirling import stirling_error as stirling_error
 from depthjax.numerics._trace import log_det_series as log_det_series

@@ -1,0 +1,90 @@
+"""Fixed points and Jacobian spectra against numbers from 25-digit arithmetic, and against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from depthjax import meanfield as mf
+
+pytestmark = pytest.mark.skipif(not jax.config.jax_enable_x64, reason="float64 values")
+ACT = mf.activations
+TANH_Q, HARD_Q, ERF_Q, ERF_W = 0.5055402961460154, 0.4365245681608435, 0.7263592293849606, 1.245840220627686
+solve = jax.jit(mf.jacobian_density_solve, static_argnames="ensemble")
+
+
+@pytest.mark.parametrize(
+    ("activation", "sigma_w", "sigma_b", "q", "chi"),
+    [
+        (ACT.tanh, 1.3, 0.2, 0.5055402961460154, 0.9977159227810399),
+        (ACT.erf, 1.8, 0.4, 2.099134636424478, 1.345771042036932),
+        (ACT.sin, 1.4, 0.25, 0.8707466929956007, None),
+        (ACT.hard_tanh, 1.1, 0.15, 0.4365245681608435, 1.052529390431769),
+    ],
+)
+def test_fixed_points(activation, sigma_w, sigma_b, q, chi):
+    found = mf.q_star(sigma_w, sigma_b, activation)
+    assert found.converged
+    np.testing.assert_allclose(found.value, q, rtol=1e-12)
+    if chi is not None:
+        np.testing.assert_allclose(mf.chi_1(found.value, sigma_w, activation), chi, rtol=1e-12)
+
+
+def test_length_dies_exactly_and_grows_without_bound():
+    assert float(mf.q_star(1.0, 0.0, ACT.tanh).value) == 0.0
+    lost = mf.q_star(1.6, 0.1, ACT.relu)
+    assert np.isnan(lost.value)
+    assert not lost.converged
+    cubic = mf.q_star_all(1.0, 0.0, mf.Activation(lambda x: x**3))
+    np.testing.assert_allclose(cubic.value[:2], [0.0, 15**-0.5], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("activation", "q", "sigma_w", "depth", "ensemble", "lam", "rho", "cdf", "top"),
+    [
+        (ACT.tanh, TANH_Q, 1.3, 3, "gaussian", 0.5, 0.216212118596637, 0.682998838688332, 11.79937530157),
+        (ACT.tanh, TANH_Q, 1.3, 3, "orthogonal", 0.5, 0.39287903853748, 0.433673980905755, 3.385680613051),
+        (ACT.tanh, TANH_Q, 1.3, 8, "gaussian", 0.5, 0.1093236151269, 0.815823360273452, 29.06275217332),
+        (ACT.tanh, TANH_Q, 1.3, 8, "orthogonal", 0.5, 0.270696853294876, 0.609457422153753, 7.426811524652),
+        (ACT.erf, ERF_Q, ERF_W, 10, "orthogonal", 1.0, 0.0891593985277529, 0.784547218796263, 14.11702779455),
+        (ACT.hard_tanh, HARD_Q, 1.1, 5, "orthogonal", 0.1, 0.472622509901065, 0.284123909828252, 2.35910076816036),
+    ],
+)
+def test_spectra(activation, q, sigma_w, depth, ensemble, lam, rho, cdf, top):
+    found = solve(jnp.log(jnp.array([lam])), activation, q, sigma_w, float(depth), ensemble=ensemble)
+    assert found.converged.all()
+    np.testing.assert_allclose(np.exp(found.log_density[0]), rho, rtol=1e-11)
+    np.testing.assert_allclose(found.cdf[0], cdf, rtol=1e-12)
+    edges = mf.jacobian_edges(activation, q, sigma_w, float(depth), ensemble=ensemble)
+    np.testing.assert_allclose(np.exp(np.nanmax(np.asarray(edges))), top, rtol=1e-11)
+
+
+def test_atoms_of_hard_tanh():
+    locations, masses = mf.jacobian_atoms(ACT.hard_tanh, HARD_Q, 1.1, 5.0, ensemble="orthogonal")
+    top = np.argmax(np.where(np.asarray(masses) > 0, np.asarray(locations), -np.inf))
+    np.testing.assert_allclose(masses[top], 0.349295001784169, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(locations[top]), 1.1**10, rtol=1e-12)
+    np.testing.assert_allclose(masses[0], 1 - 0.8698590003568338, rtol=1e-12)
+    edges = mf.jacobian_edges(ACT.hard_tanh, HARD_Q, 1.1, 40.0, ensemble="orthogonal")
+    np.testing.assert_allclose(np.exp(np.nanmax(np.asarray(edges))), 124.512950961342, rtol=1e-11)
+
+
+def test_moments():
+    args = (ACT.tanh, TANH_Q, 1.3, 3.0)
+    np.testing.assert_allclose(mf.jacobian_variance(*args, ensemble="gaussian"), 3.854810513663613, rtol=1e-12)
+    np.testing.assert_allclose(mf.jacobian_variance(*args, ensemble="orthogonal"), 0.8956898519508907, rtol=1e-12)
+    m = np.asarray(mf.jacobian_moments(4, *args, ensemble="gaussian"))
+    np.testing.assert_allclose(m[1] - m[0] ** 2, 3.854810513663613, rtol=1e-12)
+    fuss = mf.jacobian_moments(4, ACT.linear, 0.5, 1.0, 3.0, ensemble="gaussian")
+    np.testing.assert_allclose(fuss, [1, 4, 22, 140], rtol=1e-12)
+
+
+def test_wrong_options_are_named():
+    with pytest.raises(ValueError, match="ensemble"):
+        mf.jacobian_log_density(0.0, ACT.tanh, 0.5, 1.0, 3.0, ensemble="uniform")
+    with pytest.raises(ValueError, match="sigma_w"):
+        mf.q_star(-1.0, 0.1, ACT.tanh)
+    with pytest.raises(ValueError, match="slopes"):
+        mf.Activation(jnp.tanh, breaks=(0.0,), slopes=(1.0,))
+    with pytest.raises(TypeError, match="activation"):
+        mf.q_star(1.0, 0.1, jnp.tanh)
