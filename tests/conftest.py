@@ -41,7 +41,7 @@ IN_FLOAT32 = (
       "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),
 )  # fmt: skip
 IN_FLOAT64 = (
-    "core/test_constraints.py", "numerics",
+    "core/test_constraints.py", "freeprob", "meanfield", "numerics",
     *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
       "student_t", "truncated_normal", "von_mises")),
 )  # fmt: skip

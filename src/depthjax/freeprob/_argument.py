@@ -43,7 +43,7 @@ def complex_dtype(real: Any) -> Any:
 
 def valid_law(law: Any) -> jax.Array:
     """() bool, whether the parameters of a record and of the records within satisfy their constraints."""
-    ok = jnp.asarray(True)
+    ok = jnp.asarray(True)  # noqa: FBT003
     for field in dataclasses.fields(law):
         value, constraint = getattr(law, field.name), constraint_of(law, field)
         if constraint is not None:
