@@ -1,8 +1,8 @@
 """depthjax: deep generative modelling and deep-learning theory as pure JAX functions.
 
 The contract (`record`, `Distribution`, `Bijector`, `constraints`, ...) is here; the packages load on first use:
-`depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.vi`, `depthjax.numerics`,
-`depthjax.diagnostics`.
+`depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.vi`,
+`depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`, `depthjax.diagnostics`.
 """
 
 import importlib
@@ -33,13 +33,19 @@ if TYPE_CHECKING:
     from depthjax import bijectors as bijectors
     from depthjax import diagnostics as diagnostics
     from depthjax import distributions as distributions
+    from depthjax import divergences as divergences
     from depthjax import flows as flows
+    from depthjax import freeprob as freeprob
+    from depthjax import meanfield as meanfield
     from depthjax import numerics as numerics
     from depthjax import vi as vi
 
 __version__ = "0.1.0"
 
-_PACKAGES = ("bijectors", "core", "diagnostics", "distributions", "flows", "numerics", "vi")
+_PACKAGES = (
+    "bijectors", "core", "diagnostics", "distributions", "divergences", "flows", "freeprob", "meanfield", "numerics",
+    "vi",
+)  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -220,11 +220,35 @@ def correlation_gram(tril):
     return jnp.where(eye, 1, product / (1 + jnp.broadcast_to(_lift(tril)[..., None, None], product.shape)))
 
 
+@jax.custom_jvp
 def orthogonal_from_raw(raw):
-    """Q of the QR decomposition whose R has a positive diagonal; one way (an orthogonal matrix maps to itself)."""
+    """Q of the QR decomposition whose R has a positive diagonal; one way (an orthogonal matrix maps to itself).
+
+    Q has no derivative at a singular matrix; there the entries of R's diagonal below rounding count as rounding.
+    """
+    return _positive_qr(raw)[0]
+
+
+def _positive_qr(raw):
     q, r = jnp.linalg.qr(raw)
     sign = jnp.where(jnp.diagonal(r, axis1=-2, axis2=-1) < 0, -1, 1).astype(raw.dtype)
-    return q * jnp.broadcast_to(sign[..., None, :], q.shape)
+    return q * jnp.broadcast_to(sign[..., None, :], q.shape), r * jnp.broadcast_to(sign[..., :, None], r.shape)
+
+
+@orthogonal_from_raw.defjvp
+def _orthogonal_from_raw_jvp(primals, tangents):
+    """Q (L - L^T), L the strictly lower part of Q^T dA R^-1."""
+    (raw,), (tangent,) = primals, tangents
+    q, r = orthogonal_from_raw(raw), _positive_qr(raw)[1]
+    diagonal = jnp.diagonal(r, axis1=-2, axis2=-1)
+    largest = jnp.broadcast_to(jnp.max(diagonal, axis=-1, keepdims=True), diagonal.shape)
+    floor = jnp.where(largest > 0, jnp.finfo(raw.dtype).eps * largest, 1).astype(raw.dtype)
+    eye = _match(np.eye(raw.shape[-1], dtype=bool), r)
+    r = jnp.where(eye, jnp.broadcast_to(jnp.maximum(diagonal, floor)[..., None, :], r.shape), r)
+    highest = jax.lax.Precision.HIGHEST
+    turned = jnp.matmul(q.mT, tangent, precision=highest)
+    lower = jnp.tril(jax.lax.linalg.triangular_solve(r, turned, left_side=False, lower=False), -1)
+    return q, jnp.matmul(q, lower - lower.mT, precision=highest)
 
 
 def _match(mask, x):

@@ -1,4 +1,4 @@
-"""Spectral laws, their transforms, free convolutions, and the random matrices that they are limits of."""
+"""Spectral laws as records, and their moments, free cumulants and S-transforms as truncated series."""
 
 from depthjax.freeprob._law import BoundaryResult as BoundaryResult
 from depthjax.freeprob._law import InverseResult as InverseResult

@@ -1,6 +1,5 @@
 """Activation functions with what signal propagation needs to know of them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -114,6 +113,3 @@ def require_activation(name: str, activation: Any) -> Activation:
             "meanfield.activations, or meanfield.Activation(fn)"
         )
     return activation
-
-
-Function = Callable[[jax.Array], jax.Array]

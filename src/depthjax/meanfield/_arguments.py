@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from depthjax.numerics._elementwise import promote
@@ -41,13 +40,3 @@ def over_grid(fn: Callable, *args: Any) -> Any:
     for _ in range(arrays[0].ndim):
         fn = jax.vmap(fn)
     return fn(*arrays)
-
-
-def over_flat_grid(fn: Callable, *args: Any, batch_size: int) -> Any:
-    """As `over_grid`, a few points at a time, for functions of large temporary memory."""
-    arrays = promote(*args)
-    shape = arrays[0].shape
-    if not shape:
-        return fn(*arrays)
-    flat = jax.lax.map(lambda point: fn(*point), tuple(a.ravel() for a in arrays), batch_size=batch_size)
-    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (*shape, *leaf.shape[1:])), flat)

@@ -57,6 +57,19 @@ def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, jax.Array]:
     return Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth), ok
 
 
+def _resolved(v, log_lam, setting, activation, q, gaussian):
+    """Whether the rule for E over h is accurate at the solution v, judged by the rule of half its nodes."""
+    if activation.is_piecewise_linear:
+        return jnp.ones(v.shape, bool)
+    frozen, q, v, log_lam = lax.stop_gradient((setting, q, v, log_lam))
+    coarse = frozen._replace(law=slope_law(lax.stop_gradient(activation), q, coarse=True))
+    parts = equation(v, coarse, gaussian)
+    there = v - (parts.log_z - lax.complex(log_lam, jnp.zeros_like(log_lam))) / parts.slope
+    ratio = jnp.imag(equation(there, coarse, gaussian).m) / jnp.imag(equation(v, frozen, gaussian).m)
+    tol = float(jnp.finfo(q.dtype).eps) ** 0.25  # the error of the full rule is about the square of this one
+    return jnp.abs(ratio - 1.0) <= tol
+
+
 def _scalar_q(name, q):
     if jnp.ndim(q):
         raise ValueError(
@@ -109,7 +122,8 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     if not (gaussian or activation.is_piecewise_linear):
         # Towards one layer the poles of the integrand reach the real axis, where the trapezoid rule does not follow.
         ok = ok & (depth >= 1.5)
-    converged = ok & (settled | ~inside)
+    accurate = settled & _resolved(v, log_lam, setting, activation, q, gaussian)
+    converged = ok & (accurate | ~inside)
     log_density = jnp.where(inside, jnp.where(positive, log_density, -jnp.inf), -jnp.inf)
     log_density = jnp.where(converged, log_density, jnp.nan)
     cdf = jnp.where(inside, 1.0 - cdf_above(v, setting, gaussian), _cdf_outside(log_lam, setting, edges, gaussian))

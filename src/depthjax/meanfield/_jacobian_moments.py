@@ -5,11 +5,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.freeprob import moments_to_s_series, s_series_to_moments
-from depthjax.meanfield._activation import Activation
+from depthjax.meanfield._activation import Activation, slope_at
 from depthjax.meanfield._arguments import require_choice
-from depthjax.meanfield._expectation import slope_moments
+from depthjax.meanfield._expectation import rule_for, safe_root, slope_moments
 from depthjax.meanfield._jacobian import ENSEMBLES, check
 from depthjax.meanfield._length import gain
+from depthjax.numerics import series_exp, series_log
 from depthjax.numerics._elementwise import promote
 
 
@@ -55,24 +56,28 @@ def jacobian_mean_log(
     """E log lambda of the spectrum of J J^T: sum_l (2 log sigma_w + E log phi'^2 - a).
 
     Args:
-        activation: phi, with phi' != 0 but for the pieces of slope zero.
+        activation: phi.
         q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), () or (num_layers,).
         depth: number of layers, traced.
         ensemble: static, "gaussian" (a = 1) or "orthogonal" (a = 0).
 
     Returns:
-        () nats; -inf with an atom at zero.
-    """
-    from depthjax.meanfield._activation import slope_at
-    from depthjax.meanfield._expectation import rule_for, safe_root
+        () nats; -inf with an atom at zero, NaN where phi' changes sign within a smooth piece (gelu, silu, sin): the
+        rule does not resolve the logarithm's pole there.
 
+    Source:
+        Voiculescu, Dykema and Nica (1992), sec. 3.6: E log of a free product is the sum of those of its factors.
+    """
     check("jacobian_mean_log", activation, q, sigma_w, depth, ensemble)
     q, sigma_w, count, ok = _layers(q, sigma_w, depth)
 
     def mean_log(q):
         nodes, weights = rule_for(activation, q)
-        return weights @ (2.0 * jnp.log(jnp.abs(slope_at(activation, safe_root(q) * nodes))))
+        slopes = slope_at(activation, safe_root(q) * nodes)
+        value = weights @ (2.0 * jnp.log(jnp.abs(slopes)))
+        crosses = jnp.any(jnp.sign(slopes[1:]) * jnp.sign(slopes[:-1]) < 0.0)
+        return jnp.where(crosses & (not activation.is_piecewise_linear), jnp.nan, value)
 
     each = 2.0 * jnp.log(sigma_w) + jax.vmap(mean_log)(q) - (1.0 if ensemble == "gaussian" else 0.0)
     return jnp.where(ok, jnp.sum(count * each), jnp.nan)
@@ -100,16 +105,14 @@ def jacobian_moments(
         raise ValueError(f"jacobian_moments: order must be at least 1, got {order}")
     check("jacobian_moments", activation, q, sigma_w, depth, ensemble)
     q, sigma_w, count, ok = _layers(q, sigma_w, depth)
-    from depthjax.meanfield._series import log_series, power_exp
-
     mu = jax.vmap(lambda q: slope_moments(activation, q, order))(q)
     scaled = mu / mu[:, :1] ** jnp.arange(1, order + 1)[None, :].astype(mu.dtype)
-    logs = jax.vmap(lambda m: log_series(moments_to_s_series(m)))(scaled)
+    logs = series_log(moments_to_s_series(scaled))
     total = count @ logs
     if ensemble == "gaussian":
         signs = jnp.asarray([0.0] + [(-1.0) ** k / k for k in range(1, order)], total.dtype)
         total = total + jnp.sum(count) * signs
-    unit = s_series_to_moments(power_exp(total))
+    unit = s_series_to_moments(series_exp(total))
     log_mean = jnp.sum(count * (2.0 * jnp.log(sigma_w) + jnp.log(mu[:, 0])))
     return jnp.where(ok, unit * jnp.exp(log_mean * jnp.arange(1, order + 1).astype(unit.dtype)), jnp.nan)
 

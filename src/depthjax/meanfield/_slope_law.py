@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.meanfield._activation import Activation, cast, slope_at
-from depthjax.meanfield._expectation import piece_masses, rule_for, safe_root, slope_moments
+from depthjax.meanfield._expectation import piece_masses, rule_for, safe_root
 
 
 class SlopeLaw(NamedTuple):
@@ -21,11 +21,11 @@ class SlopeLaw(NamedTuple):
     masses: jax.Array
 
 
-def slope_law(activation: Activation, q: jax.Array) -> SlopeLaw:
+def slope_law(activation: Activation, q: jax.Array, *, coarse: bool = False) -> SlopeLaw:
     """The law at one q.
 
     Atoms are exact, with weights that carry the derivative in q; smooth parts are quadrature nodes. `masses` are those
-    of the pieces of declared slope and zero for the others, one entry for each piece.
+    of the pieces of declared slope and zero for the others, one entry for each piece. `coarse` halves the nodes.
     """
     slopes = activation.slopes or (None,) * (len(activation.breaks) + 1)
     masses = piece_masses(activation, jnp.where(q > 0.0, q, 1.0)) if activation.breaks else jnp.ones((1,), q.dtype)
@@ -34,7 +34,7 @@ def slope_law(activation: Activation, q: jax.Array) -> SlopeLaw:
     if all(flat):
         points, weights = jnp.stack(squares), masses
     else:
-        nodes, weights = rule_for(activation, q)
+        nodes, weights = rule_for(activation, q, coarse=coarse)
         points = jnp.square(slope_at(activation, safe_root(q) * nodes))
     weights = weights / jnp.sum(weights)
     mean = weights @ points
@@ -61,8 +61,3 @@ def _range(activation, q, index):
     values = jnp.square(slope_at(activation, points))
     values = jnp.where(values < 1e-30, 0.0, values)
     return jnp.min(values), jnp.max(values)
-
-
-def mean_square_slope(activation: Activation, q: jax.Array) -> jax.Array:
-    """mu_1, in closed form where there is one."""
-    return slope_moments(activation, q, 1)[0]

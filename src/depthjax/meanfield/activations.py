@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 
 from depthjax.meanfield._activation import Activation as _Activation
+from depthjax.meanfield._activation import cast as _cast
 
 _PI = math.pi
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -70,29 +71,25 @@ relu = _Activation(
 )
 
 
-def _cast(slope, like):
-    return jnp.asarray(slope).astype(like.dtype) if isinstance(slope, jax.Array) else jnp.asarray(slope, like.dtype)
-
-
 def _leaky(slope, x):
-    return jnp.where(x > 0.0, x, _cast(slope, x) * x)
+    return jnp.where(x > 0.0, x, _cast(slope, x.dtype) * x)
 
 
 def _leaky_second_moment(slope, q):
-    return 0.5 * (1.0 + _cast(slope, q) ** 2) * q
+    return 0.5 * (1.0 + _cast(slope, q.dtype) ** 2) * q
 
 
 def _leaky_moments(slope, q, order):
-    return jnp.stack([0.5 * (1.0 + _cast(slope, q) ** (2 * k)) for k in range(1, order + 1)])
+    return jnp.stack([0.5 * (1.0 + _cast(slope, q.dtype) ** (2 * k)) for k in range(1, order + 1)])
 
 
 def _leaky_covariance(slope, q_a, q_b, q_ab):
-    slope = _cast(slope, q_ab)
+    slope = _cast(slope, q_ab.dtype)
     return slope * q_ab + (1.0 - slope) ** 2 * _relu_covariance(q_a, q_b, q_ab)
 
 
 def _leaky_slope_covariance(slope, q_a, q_b, q_ab):
-    slope = _cast(slope, q_ab)
+    slope = _cast(slope, q_ab.dtype)
     return slope + (1.0 - slope) ** 2 * _relu_slope_covariance(q_a, q_b, q_ab)
 
 

@@ -29,7 +29,7 @@ def gumbel_softmax(*, num_samples: int, temperature: ArrayLike, straight_through
 
     Raises:
         TypeError: at trace time, another guide.
-        ValueError: num_samples < 1; temperature not positive, where it is a number.
+        ValueError: num_samples < 1; temperature not positive, where it is a number (as an array it gives NaN).
 
     Source:
         Jang, Gu and Poole (2017), eq. 2; Maddison, Mnih and Teh, The Concrete Distribution (2017), sec. 3.
@@ -46,7 +46,8 @@ def gumbel_softmax(*, num_samples: int, temperature: ArrayLike, straight_through
     def soft_draw(guide, u):
         relaxation = relaxation_of("gumbel_softmax", guide)
         z = relaxation.latent(u)
-        soft = relaxation.soften(z, jnp.asarray(temperature, z.dtype))
+        heat = jnp.asarray(temperature, z.dtype)
+        soft = relaxation.soften(z, jnp.where(heat > 0, heat, jnp.nan))
         return _with_value(soft, relaxation.harden(z)) if straight_through else soft
 
     return Estimator(

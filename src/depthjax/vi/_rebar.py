@@ -55,7 +55,7 @@ def rebar(*, num_samples: int, temperature: ArrayLike = 0.5, eta: ArrayLike = 1.
 
     Raises:
         TypeError: at trace time, another guide.
-        ValueError: num_samples < 1; at trace time, more than one particle.
+        ValueError: num_samples < 1, temperature not positive; at trace time, more than one particle.
 
     Source:
         Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, REBAR (2017), eq. 7.
@@ -86,7 +86,7 @@ def relax(
 
     Raises:
         TypeError: at trace time, a guide that `rebar` refuses.
-        ValueError: num_samples < 1; at trace time, more than one particle.
+        ValueError: num_samples < 1, temperature not positive; at trace time, more than one particle.
 
     Source:
         Grathwohl, Choi, Wu, Roeder and Duvenaud, Backpropagation through the Void (2018), sec. 3.
@@ -96,6 +96,8 @@ def relax(
 
 def _estimator(name, num_samples, temperature, eta, surrogate_apply, surrogate_params):
     require_samples(name, num_samples)
+    if isinstance(temperature, float | int) and not temperature > 0:
+        raise ValueError(f"{name}: temperature must be positive, got {temperature}")
 
     def init(params):
         dtype = float_dtype_of(params)
