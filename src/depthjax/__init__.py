@@ -1,8 +1,8 @@
 """depthjax: deep generative modelling and deep-learning theory as pure JAX functions.
 
 The contract (`record`, `Distribution`, `Bijector`, `constraints`, ...) is here; the packages load on first use:
-`depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.vi`,
-`depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`, `depthjax.diagnostics`.
+`depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.stein`,
+`depthjax.vi`, `depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`, `depthjax.diagnostics`.
 """
 
 import importlib
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
     from depthjax import freeprob as freeprob
     from depthjax import meanfield as meanfield
     from depthjax import numerics as numerics
+    from depthjax import stein as stein
     from depthjax import vi as vi
 
 __version__ = "0.1.0"
 
 _PACKAGES = (
     "bijectors", "core", "diagnostics", "distributions", "divergences", "flows", "freeprob", "meanfield", "numerics",
-    "vi",
+    "stein", "vi",
 )  # fmt: skip
 
 
