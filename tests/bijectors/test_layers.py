@@ -104,6 +104,7 @@ def test_log_det_series_options_are_checked():
         log_det_series(None, product, (2,), num_terms=0)
 
 
+@pytest.mark.slow
 def test_block_autoregressive_inverts_at_all_scales():
     flow = bij.block_autoregressive(jax.random.key(0), 3, depth=2, block_dim=4)
     x = array(np.random.default_rng(4).normal(size=(4, 3)))

@@ -88,6 +88,7 @@ def test_repeated_copies_what_the_base_has():
         dd.Repeated(base, (2.5,))
 
 
+@pytest.mark.slow
 def test_reshaped_keeps_the_law():
     base = dd.Dirichlet(np.array([1.5, 2.0, 0.5, 3.0], DTYPE))
     square = dd.Reshaped(base, (2, 2))

@@ -116,6 +116,7 @@ def _mixture(dtype):
     return dd.MixtureSameFamily(jnp.asarray([0, 1, -1], dtype), parts)
 
 
+@pytest.mark.slow
 def test_mixture_density_moments_and_quantile():
     w = np.exp([0, 1, -1.0]) / np.sum(np.exp([0, 1, -1.0]))
     for dtype in DTYPES[-1:]:

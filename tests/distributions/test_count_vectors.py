@@ -45,6 +45,7 @@ def test_dirichlet_multinomial_large_parameters():
         np.testing.assert_allclose(got, want, rtol=32 * np.finfo(dtype).eps)
 
 
+@pytest.mark.slow
 def test_masked_categories_never_occur():
     logits = np.array([0.0, -np.inf, 1.0], DTYPE)
     one_hot, counts = dd.OneHotCategorical(logits), dd.Multinomial(DTYPE(5), logits)

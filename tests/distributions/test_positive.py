@@ -102,6 +102,7 @@ def test_truncation_to_a_half_line():
     assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(slopes))
 
 
+@pytest.mark.slow
 def test_truncation_of_an_array():
     base = dd.Logistic(np.zeros(3, np.float32), np.ones(3, np.float32))
     dist = dd.Truncated(base, -1.0, np.asarray([0.5, 1.0, 2.0]))

@@ -30,6 +30,7 @@ def test_vmf_normaliser_is_the_bessel_function(size):
     np.testing.assert_allclose(got[2][3:], (size - 1) / (2 * k[3:]), rtol=0.7)
 
 
+@pytest.mark.slow
 def test_vmf_uniform_and_concentrated_limits():
     direction = np.array([0.6, 0.0, 0.8], DTYPE)
     uniform = dd.VonMisesFisher(direction, DTYPE(0))
@@ -124,6 +125,7 @@ def test_wishart_mode_and_moments_at_the_edges():
     assert np.isneginf(dd.Wishart(DTYPE(4), eye).log_prob(-eye))
 
 
+@pytest.mark.slow
 def test_nearly_singular_draws_have_a_density():
     for dist in (
         dd.Wishart(DTYPE(1.01), np.eye(2, dtype=DTYPE)),

@@ -269,6 +269,7 @@ def test_kernels_tiles_and_gradients(monkeypatch):
     np.testing.assert_allclose(block, (h.sum() - np.trace(h)) / 20, rtol=1e-9 if X64 else 1e-4)
 
 
+@pytest.mark.slow
 def test_classifiers_and_ratios():
     p, q = np.array([0.5, 0.5]), np.array([0.75, 0.25])
     u = np.log(p / q)

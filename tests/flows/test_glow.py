@@ -29,6 +29,7 @@ def test_starts_as_a_rearrangement(flow):
     assert float(log_det) == 0.0
 
 
+@pytest.mark.slow
 def test_density_of_own_samples_and_log_det(flow):
     @jax.jit
     def run(b, key):

@@ -19,6 +19,7 @@ def _radial(key):
     return bijectors.Radial.from_values(jax.random.normal(key, (2,)), 1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_likelihood_never_decreases_and_beats_the_gaussian():
     x, held_out = _ring(jax.random.key(0), 1000), _ring(jax.random.key(1), 500)
     result = flows.fit_greedy(jax.random.key(2), _radial, x, num_layers=12, num_steps=10, validation=held_out)

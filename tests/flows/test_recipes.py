@@ -21,6 +21,8 @@ RECIPES = (
     "residual_flow",
     "sylvester_flow",
 )
+LONG_TO_COMPILE = ("bnaf", "naf", "nsf_autoregressive", "residual_flow")
+EACH_RECIPE = [pytest.param(name, marks=pytest.mark.slow if name in LONG_TO_COMPILE else ()) for name in RECIPES]
 EPS = np.finfo(np.float64 if jax.config.jax_enable_x64 else np.float32).eps
 
 
@@ -38,7 +40,7 @@ def small(name, dim=3, num_layers=2, **options):
     return getattr(flows, name)(jax.random.key(0), dim, num_layers=num_layers, **options)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EACH_RECIPE)
 def test_starts_near_the_identity(name):
     x = jax.random.normal(jax.random.key(1), (16, 3))
     for depth in (2, 3):
@@ -46,7 +48,7 @@ def test_starts_near_the_identity(name):
         np.testing.assert_allclose(moved, x, rtol=0, atol=1e-2, equal_nan=False)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EACH_RECIPE)
 def test_density_of_own_samples_and_log_det(name):
     flow = small(name)
     # The gate of bnaf starts nearly closed.

@@ -55,6 +55,7 @@ def test_quantize_undoes_dequantize(num_levels):
     assert np.isnan(np.asarray(outside)).all()
 
 
+@pytest.mark.slow
 def test_variational_dequantisation_bounds_the_likelihood_of_integers():
     """With the exact posterior of u the bound is tight: here p is uniform on the levels and q on the unit interval."""
     x = jax.random.randint(jax.random.key(0), (500, 3), 0, 16)

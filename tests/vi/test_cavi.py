@@ -127,6 +127,7 @@ def test_gaussian_mixture_with_one_component_has_the_exact_evidence():
     )
 
 
+@pytest.mark.slow
 def test_gaussian_mixture_leaves_components_empty():
     random = np.random.default_rng(5)
     centres = np.array([[-4.0, 0.0], [4.0, 1.0], [0.0, 6.0]])
