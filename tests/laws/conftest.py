@@ -21,16 +21,15 @@ MAPS_IN_BOTH = {
     "Affine", "Exp", "LeakyTanh", "Logit", "NormalCDF", "Planar", "Sigmoid", "SinhArcsinh", "Softplus", "Tanh",
 }  # fmt: skip
 MAPS_IN_FLOAT32 = {
-    "Coupling:quadratic", "Coupling:spline", "DeepSigmoidal", "InverseAutoregressive",
-    "MaskedAutoregressive", "MixtureLogistic", "RationalQuadraticSpline", "Residual", "Scan:recompute", "Sylvester",
+    "Coupling:quadratic", "Coupling:spline", "DeepSigmoidal", "InverseAutoregressive", "MaskedAutoregressive",
+    "MixtureLogistic", "RationalQuadraticSpline", "Residual", "Scan:recompute", "Sylvester",
 }  # fmt: skip
 # Of long compile time, and mostly changes of variable, marginals or products of classes above, whose own values other
-# tests check:
-# `make test-all` alone runs their laws.
+# tests check: `make test-all` alone runs their laws.
 LONG = {
-    "BetaNegativeBinomial", "BetaPrime", "BlockAutoregressive", "ChiSquared", "GammaPoisson", "InverseGamma", "LKJ",
-    "InverseWishart",
-    "Mixture", "NormalInverseGamma", "NormalInverseWishart", "Residual:series", "Truncated", "WishartCholesky",
+    "BetaNegativeBinomial", "BetaPrime", "BlockAutoregressive", "ChiSquared", "GammaPoisson", "InverseGamma",
+    "InverseWishart", "LKJ", "Mixture", "NormalInverseGamma", "NormalInverseWishart", "Residual:series", "Truncated",
+    "WishartCholesky",
 }  # fmt: skip
 
 
