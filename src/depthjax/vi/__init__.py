@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from depthjax.core._lazy import lazy_names
+from depthjax.vi._analytic_kl import analytic_kl_elbo as analytic_kl_elbo
 from depthjax.vi._annealed import AISResult as AISResult
 from depthjax.vi._annealed import ais_bound as ais_bound
 from depthjax.vi._annealed import hmc_transition as hmc_transition
