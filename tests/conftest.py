@@ -39,14 +39,14 @@ IN_FLOAT32 = (
     "bijectors", "docs/test_pages.py", "docs/test_readme.py", "flows", "stein/test_ksd.py", "stein/test_svgd.py",
     *(f"distributions/test_{name}.py" for name in ("assembled", "composite", "conjugate", "count_vectors",
       "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),
-    *(f"vi/test_{name}.py" for name in ("cavi", "fit", "guides")),
+    *(f"vi/test_{name}.py" for name in ("cavi", "fit", "guides", "pathfinder")),
 )  # fmt: skip
 IN_FLOAT64 = (
     "core/test_constraints.py", "diagnostics", "divergences", "freeprob", "meanfield", "numerics",
     "stein/test_kernels.py",
     *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
       "student_t", "truncated_normal", "von_mises")),
-    *(f"vi/test_{name}.py" for name in ("annealed", "bounds", "estimators", "pathwise", "relaxed")),
+    *(f"vi/test_{name}.py" for name in ("analytic_kl", "annealed", "bounds", "estimators", "pathwise", "relaxed")),
 )  # fmt: skip
 
 hypothesis.settings.register_profile("fast", derandomize=True, deadline=None, max_examples=20, database=None)

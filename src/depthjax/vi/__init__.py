@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from depthjax.core._lazy import lazy_names
+from depthjax.vi._analytic_kl import analytic_kl_elbo as analytic_kl_elbo
 from depthjax.vi._annealed import AISResult as AISResult
 from depthjax.vi._annealed import ais_bound as ais_bound
 from depthjax.vi._annealed import hmc_transition as hmc_transition
@@ -62,7 +63,11 @@ from depthjax.vi._objectives import expectation as expectation
 from depthjax.vi._objectives import iwae_objective as iwae_objective
 from depthjax.vi._objectives import renyi_objective as renyi_objective
 from depthjax.vi._objectives import tvo_objective as tvo_objective
+from depthjax.vi._pathfinder import PathfinderResult as PathfinderResult
+from depthjax.vi._pathfinder import multipath_pathfinder as multipath_pathfinder
+from depthjax.vi._pathfinder import pathfinder as pathfinder
 from depthjax.vi._pathwise import pathwise as pathwise
+from depthjax.vi._quasi_newton import QuasiNewtonNormal as QuasiNewtonNormal
 from depthjax.vi._raveled import RaveledGuide as RaveledGuide
 from depthjax.vi._raveled import amortised as amortised
 from depthjax.vi._raveled import flow_guide as flow_guide

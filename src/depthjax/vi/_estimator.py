@@ -1,11 +1,13 @@
 """The one signature of a gradient estimator, with all randomness an explicit argument."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
 from depthjax.core import record, static
+from depthjax.vi._guide import as_guide
 
 
 class Aux(NamedTuple):
@@ -48,6 +50,25 @@ class Estimator:
     draw: Callable[..., Any] = static()
     surrogate: Callable[..., tuple[jax.Array, Aux]] = static()
     outcomes: Callable[..., tuple[Any, jax.Array]] | None = static(default=None)
+
+    @classmethod
+    def _complete(cls, fields):
+        return {**fields, "surrogate": _with_exact_term(fields["surrogate"])}
+
+
+def _with_exact_term(surrogate):
+    """A surrogate that adds what an objective knows without draws, so that no draw disturbs it."""
+
+    @functools.wraps(surrogate)
+    def whole(params, state, draws, q, f, *batch):
+        if not getattr(f, "has_exact_term", False):
+            return surrogate(params, state, draws, q, f, *batch)
+        scalar, aux = surrogate(params, state, draws, q, f.sampled(), *batch)
+        term = f.exact(params, as_guide(q)(params, *batch), *batch)
+        fixed = jax.lax.stop_gradient(term)
+        return scalar + term, aux._replace(value=aux.value + fixed, per_sample=aux.per_sample + fixed[None])
+
+    return whole
 
 
 def require_samples(name: str, num_samples: int, least: int = 1) -> None:

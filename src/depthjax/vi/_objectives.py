@@ -1,5 +1,6 @@
 """Objectives: what is averaged over the guide, as a function of one draw and its log density."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +23,9 @@ class Objective:
         num_particles: static K.
         beta: static weight of the log density of the guide; 0 for a plain expectation.
         inverse_temperature: () weight b of log_joint, 1 by default; annealing raises it from near 0 to 1.
+        exact_term: static (params, q record, prior, *batch) -> () added once to the mean over draws, or None; it is no
+            part of `integrand`.
+        prior: what `exact_term` takes, a distribution record or None.
     """
 
     log_joint: Callable[..., jax.Array] = static()
@@ -29,6 +33,8 @@ class Objective:
     num_particles: int = static(default=1)
     beta: float = static(default=1.0)
     inverse_temperature: Any = 1.0
+    exact_term: Callable[..., jax.Array] | None = static(default=None)
+    prior: Any = None
 
     def integrand(self, params: Any, q_record: Any, z: Any, *batch: Any) -> jax.Array:
         """B log_joint(z) - beta log q(z) for one draw, () nats."""
@@ -45,6 +51,27 @@ class Objective:
             )
         tempered = jnp.asarray(self.inverse_temperature, value.dtype) * value
         return tempered - self.beta * log_q if self.beta else tempered
+
+    def exact(self, params: Any, q_record: Any, *batch: Any) -> jax.Array:
+        """The part of the objective that needs no draws, () nats."""
+        if self.exact_term is None:
+            return jnp.zeros(())
+        return self.exact_term(params, q_record, self.prior, *batch)
+
+    def sampled(self) -> "Objective":
+        """The part of the objective that is averaged over draws."""
+        return self if self.exact_term is None else dataclasses.replace(self, exact_term=_nothing, prior=None)
+
+    @property
+    def has_exact_term(self) -> bool:
+        """Whether a part of the objective is known without draws."""
+        return self.exact_term is not None and self.exact_term is not _nothing
+
+
+def _nothing(params, q_record, prior, *batch):
+    """The exact term of `sampled()`: accounted for elsewhere."""
+    del params, prior, batch, q_record
+    return jnp.zeros(())
 
 
 def _only(values):

@@ -106,7 +106,7 @@ def doubly_reparameterized(*, num_samples: int) -> Estimator:
 
 def _prepared(name, f, q, params, *batch):
     """The objective, the guide, and the guide with its parameters fixed."""
-    if not isinstance(f, Objective) or not f.beta:
+    if not isinstance(f, Objective) or not (f.beta or f.exact_term):
         raise TypeError(
             f"{name}: it stops gradients of log q and needs an Objective such as elbo_objective, got {type(f).__name__}"
         )
