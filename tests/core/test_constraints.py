@@ -117,6 +117,24 @@ def test_any_raw_value_is_finite_and_inside(name):
         assert np.isfinite(np.asarray(slope)).all()
 
 
+def test_derivatives_of_the_orthogonal_factor_are_those_of_the_decomposition():
+    """The derivative written by hand against that of jax's own QR, to second order."""
+    dtype = DTYPES[-1]
+    raw, weights = np.random.default_rng(4).normal(size=(2, 5, 4, 4)).astype(dtype)
+
+    def unrolled(raw):
+        q, r = jnp.linalg.qr(raw)
+        return q * jnp.sign(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+
+    def derivatives(fn):
+        first = jax.grad(lambda raw: jnp.sum(weights * fn(raw) ** 3))
+        return jax.jit(lambda raw: (first(raw), jax.grad(lambda a: jnp.sum(first(a) ** 2))(raw)))(raw)
+
+    pairs = zip(derivatives(constraints.orthogonal.from_raw), derivatives(unrolled), strict=True)
+    for got, want in pairs:
+        np.testing.assert_allclose(got, want, rtol=0, atol=2e4 * np.finfo(dtype).eps * np.abs(want).max())
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_leading_axes_are_batch(name):
     constraint, inside, _ = CASES[name]

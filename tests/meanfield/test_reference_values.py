@@ -59,6 +59,15 @@ def test_spectra(activation, q, sigma_w, depth, ensemble, lam, rho, cdf, top):
     np.testing.assert_allclose(np.exp(np.nanmax(np.asarray(edges))), top, rtol=1e-11)
 
 
+def test_an_unresolved_expectation_is_flagged():
+    """Where the density lies below the error of the rule for E, no number is given, though the equation is solved."""
+    found = solve(jnp.array([-3.0]), ACT.tanh, 0.05, 1.0, 1.6, ensemble="orthogonal")
+    assert found.residual[0] < 1e-12  # the equation itself is solved
+    assert not found.converged[0]
+    assert np.isnan(found.log_density[0])
+    assert np.isnan(found.cdf[0])
+
+
 def test_atoms_of_hard_tanh():
     locations, masses = mf.jacobian_atoms(ACT.hard_tanh, HARD_Q, 1.1, 5.0, ensemble="orthogonal")
     top = np.argmax(np.where(np.asarray(masses) > 0, np.asarray(locations), -np.inf))

@@ -119,6 +119,8 @@ def test_an_invalid_length_scale_gives_nan_and_validate_names_it():
         assert np.isnan(np.asarray(stein.svgd_direction(POINTS, SCORES, kernel))).all()
         with pytest.raises(ValueError, match="length_scale"):
             dj.validate(kernel)
+    for kernel in (stein.Linear(-1.0), stein.Polynomial(2, -0.5), stein.ScaledKernel(stein.RBF(1.0), -1.0)):
+        assert np.isnan(np.asarray(stein.ksd(POINTS, SCORES, kernel)))
 
 
 def test_bad_input():
@@ -129,6 +131,26 @@ def test_bad_input():
         stein.Polynomial(0)
     with pytest.raises(ValueError, match="got no kernels"):
         stein.SumKernel([])
+    with pytest.raises(ValueError, match=r"RBF: length_scale has shape \(5,\), expected \(\)"):
+        stein.RBF(x[0])
+    stack = jax.vmap(stein.RBF)(jnp.ones(DIM, DTYPE))
+    for call in (lambda: stein.svgd_direction(x, x, stack), lambda: stein.ksd(x, x, stack), lambda: stack(x[0], x[1])):
+        with pytest.raises(ValueError, match="This is a stack of records"):
+            call()
+    many = jax.vmap(lambda kernel: stein.ksd(x, x, kernel))(stack)
+    close(many, np.broadcast_to(stein.ksd(x, x, stein.RBF(1.0)), (DIM,)), 64)
+    matrix_valued = KERNELS["preconditioned"]
+    with pytest.raises(ValueError, match="RBF, Preconditioned are partly scalar and partly matrix-valued"):
+        stein.SumKernel(stein.RBF(1.0), matrix_valued)
+    for make in (
+        lambda base: stein.Preconditioned(base, PRECISION),
+        lambda base: stein.MatrixMixture(base, x[:1], PRECISION[None]),
+        lambda base: stein.Graphical(base, np.ones((DIM, DIM), bool)),
+    ):
+        with pytest.raises(TypeError, match="base Preconditioned is matrix-valued, expected a scalar kernel"):
+            make(matrix_valued)
+    with pytest.raises(ValueError, match=r"Preconditioned: matrix has shape \(5,\)"):
+        stein.Preconditioned(stein.RBF(1.0), PRECISION[0])
     with pytest.raises(ValueError, match=r"adjacency has shape \(2, 3\)"):
         stein.Graphical(stein.RBF(1.0), np.ones((2, 3)))
     with pytest.raises(ValueError, match="false on its diagonal"):

@@ -112,6 +112,7 @@ def test_bandwidths_of_three_points():
         assert h.dtype == DTYPE
         assert stein.median_bandwidth(x[:1], convention=name) == 1
         assert stein.median_bandwidth(np.zeros((4, 2), DTYPE), convention=name) == 1
+        assert np.isnan(stein.median_bandwidth(x * DTYPE(np.nan), convention=name))
     many = np.random.default_rng(0).normal(size=(101, 2)).astype(DTYPE)
     few = stein.median_bandwidth(many, convention="median", max_points=26)
     assert few == stein.median_bandwidth(many[::4], convention="median")

@@ -86,15 +86,3 @@ def weights(function: str, name: str, values: ArrayLike | None, size: int, dtype
         if not abs(total - 1) <= 1e-3:
             raise ValueError(f"{function}: {name} sums to {total:.6g}, expected 1; normalise: {name} / {name}.sum()")
     return array
-
-
-def chosen(function: str, name: str, value: Any, choices: Any) -> None:
-    """Raise `ValueError` unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{function}: {name} is {value!r}, expected one of {', '.join(sorted(choices))}")
-
-
-def at_least(function: str, name: str, value: int, least: int) -> None:
-    """Raise `ValueError` if a static count is below `least`."""
-    if value < least:
-        raise ValueError(f"{function}: {name} is {value}, expected at least {least}")

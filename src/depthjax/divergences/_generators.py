@@ -9,7 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core import record, static
-from depthjax.divergences._arguments import chosen, is_concrete
+from depthjax.core._options import chosen
+from depthjax.divergences._arguments import is_concrete
 from depthjax.divergences._scalars import LOG_2, js_shifted, wright_omega
 from depthjax.numerics import promote, with_partials
 

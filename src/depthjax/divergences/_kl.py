@@ -6,9 +6,9 @@ from typing import Any
 import jax
 
 from depthjax.core import Estimate
+from depthjax.core._options import at_least, chosen
 from depthjax.core._shapes import check_unstacked
 from depthjax.core._validity import valid, where_valid
-from depthjax.divergences._arguments import at_least, chosen
 from depthjax.divergences._f_divergence import estimate
 from depthjax.divergences._scalars import LOG_2, exp_gap
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.divergences._arguments import at_least, chosen, floats, samples, weights
+from depthjax.core._options import at_least, chosen
+from depthjax.divergences._arguments import floats, samples, weights
 from depthjax.numerics import pairwise_squared_distance, safe_sqrt
 
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import record
-from depthjax.divergences._arguments import at_least, samples
+from depthjax.core._options import at_least
+from depthjax.divergences._arguments import samples
 
 HIGHEST = jax.lax.Precision.HIGHEST
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import record
-from depthjax.divergences._arguments import at_least, floats, samples
+from depthjax.core._options import at_least
+from depthjax.divergences._arguments import floats, samples
 from depthjax.divergences._contrastive import js_from_logits
 from depthjax.numerics import log_ndtr, pairwise_squared_distance
 

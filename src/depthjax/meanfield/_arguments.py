@@ -28,12 +28,6 @@ def require_scales(name: str, sigma_w: Any = 1.0, sigma_b: Any = 0.0) -> None:
     require(name, "sigma_b", sigma_b, lambda v: v >= 0.0, "nonnegative (a standard deviation)")
 
 
-def require_choice(name: str, argument: str, value: Any, allowed: tuple) -> None:
-    """Raise `ValueError` unless a static option is one of those allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name}: {argument} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-
-
 def over_grid(fn: Callable, *args: Any) -> Any:
     """Apply `fn`, which takes scalars, over the broadcast grid of `args`."""
     arrays = promote(*args)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
+from depthjax.core._options import chosen
 from depthjax.meanfield._activation import Activation, require_activation
-from depthjax.meanfield._arguments import require, require_choice, require_scales
+from depthjax.meanfield._arguments import require, require_scales
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
 from depthjax.meanfield._jacobian_equation import Setting, cdf_above, equation
 from depthjax.meanfield._jacobian_solve import solve
@@ -40,7 +41,7 @@ class JacobianDensity(NamedTuple):
 def check(name: str, activation: Any, q: Any, sigma_w: Any, depth: Any, ensemble: str) -> None:
     """Static facts about the arguments that all spectra share."""
     require_activation(name, activation)
-    require_choice(name, "ensemble", ensemble, ENSEMBLES)
+    chosen(name, "ensemble", ensemble, ENSEMBLES)
     require_scales(name, sigma_w)
     require(name, "depth", depth, lambda v: v >= 1.0, "at least 1")
     if jnp.ndim(q) > 1:

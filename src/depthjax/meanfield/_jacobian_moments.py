@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._options import chosen
 from depthjax.freeprob import moments_to_s_series, s_series_to_moments
 from depthjax.meanfield._activation import Activation, slope_at
-from depthjax.meanfield._arguments import require_choice
 from depthjax.meanfield._expectation import rule_for, safe_root, slope_moments
 from depthjax.meanfield._jacobian import ENSEMBLES, check
 from depthjax.meanfield._length import gain
@@ -139,7 +139,7 @@ def residual_jacobian_variance(
     Source:
         Tarnowski et al., "Dynamical isometry is achieved in residual networks in a universal way", 2019.
     """
-    require_choice("residual_jacobian_variance", "ensemble", ensemble, ENSEMBLES)
+    chosen("residual_jacobian_variance", "ensemble", ensemble, ENSEMBLES)
     check("residual_jacobian_variance", activation, q, sigma_w, depth, ensemble)
     q, sigma_w, count, ok = _layers(q, sigma_w, depth)
     mu = jax.vmap(lambda q: slope_moments(activation, q, 2))(q)

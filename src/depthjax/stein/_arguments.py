@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._shapes import check_unstacked
 from depthjax.stein._kernel import Kernel
 
 
@@ -34,18 +35,7 @@ def accumulated(*arrays: jax.Array) -> list[jax.Array]:
 
 
 def require_kernel(function: str, kernel: Any) -> None:
-    """Raise `TypeError` unless `kernel` is one of this package's."""
+    """Raise `TypeError` unless `kernel` is one of this package's, `ValueError` for a stack of them without vmap."""
     if not isinstance(kernel, Kernel):
         raise TypeError(f"{function}: kernel is {type(kernel).__name__}, expected a kernel such as stein.RBF(1.0)")
-
-
-def at_least(function: str, name: str, value: int, least: int) -> None:
-    """Raise `ValueError` if a static count is below `least`."""
-    if value < least:
-        raise ValueError(f"{function}: {name} is {value}, expected at least {least}")
-
-
-def chosen(function: str, name: str, value: Any, choices: Any) -> None:
-    """Raise `ValueError` unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{function}: {name} is {value!r}, expected one of {', '.join(sorted(choices))}")
+    check_unstacked(kernel, function)

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._options import at_least, chosen
 from depthjax.numerics import pairwise_squared_distance
-from depthjax.stein._arguments import accumulated, at_least, chosen, points_and_scores
+from depthjax.stein._arguments import accumulated, points_and_scores
 
 CONVENTIONS = ("liu_wang", "numpyro", "median", "half_median")
 
@@ -27,7 +28,7 @@ def median_bandwidth(x: ArrayLike, *, convention: str, max_points: int = 2048) -
         max_points: above it every k-th point is used, with the least k that leaves no more.
 
     Returns:
-        () without gradient; 1 for one point or a median of zero.
+        () without gradient; 1 for one point or a median of zero, NaN for points that are.
 
     Raises:
         ValueError: another convention or shape.
@@ -51,7 +52,7 @@ def median_bandwidth(x: ArrayLike, *, convention: str, max_points: int = 2048) -
     else:
         upper = jnp.triu_indices(some.shape[0], 1)
         square = jnp.square(jnp.median(jnp.sqrt(r2[upper]))) * (1.0 if convention == "median" else 0.5)
-    return jnp.where(square > 0.0, jnp.sqrt(jnp.where(square > 0.0, square, 1.0)), 1.0).astype(dtype)
+    return jnp.sqrt(jnp.where(square == 0.0, 1.0, square)).astype(dtype)
 
 
 def with_length_scale(kernel: Any, length_scale: jax.Array) -> tuple[Any, bool]:

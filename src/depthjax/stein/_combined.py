@@ -2,8 +2,8 @@
 
 import jax
 
-from depthjax.core import constraints, param, record
-from depthjax.stein._kernel import Kernel
+from depthjax.core import constraints, param, record, require_shape
+from depthjax.stein._kernel import Kernel, positive_or_nan
 
 
 @record
@@ -14,7 +14,7 @@ class SumKernel(Kernel):
         kernels: at least one, all scalar or all matrix-valued.
 
     Raises:
-        ValueError: no kernels.
+        ValueError: no kernels, or kernels of both kinds.
     """
 
     kernels: tuple[Kernel, ...]
@@ -25,7 +25,17 @@ class SumKernel(Kernel):
     def _complete(cls, values):
         if not values["kernels"]:
             raise ValueError("SumKernel: got no kernels, expected at least one")
+        kinds = {type(kernel).__name__: kernel.matrix_valued for kernel in values["kernels"]}
+        if len(set(kinds.values())) > 1:
+            raise ValueError(
+                f"SumKernel: {', '.join(kinds)} are partly scalar and partly matrix-valued, expected one kind"
+            )
         return values
+
+    @property
+    def matrix_valued(self) -> bool:
+        """Whether the values are (d, d)."""
+        return self.kernels[0].matrix_valued
 
     def _value(self, x, y):
         return sum(kernel._value(x, y) for kernel in self.kernels)
@@ -51,16 +61,26 @@ class ScaledKernel(Kernel):
     base: Kernel
     factor: jax.Array = param(constraints.positive)
 
+    @classmethod
+    def _complete(cls, values):
+        require_shape("ScaledKernel", "factor", values["factor"], ())
+        return values
+
+    @property
+    def matrix_valued(self) -> bool:
+        """Whether the values are (d, d)."""
+        return self.base.matrix_valued
+
     def _value(self, x, y):
-        return self.factor.astype(x.dtype) * self.base._value(x, y)
+        return positive_or_nan(self.factor, x.dtype) * self.base._value(x, y)
 
     def _whiten(self, x):
         return self.base._whiten(x)
 
     def _direction_fn(self, points, vectors, weights):
         part = self.base._direction_fn(points, vectors, weights)
-        return lambda rows: self.factor.astype(rows.dtype) * part(rows)
+        return lambda rows: positive_or_nan(self.factor, rows.dtype) * part(rows)
 
     def _stein_fn(self, points, scores):
         part = self.base._stein_fn(points, scores)
-        return lambda rows, row_scores: self.factor.astype(rows.dtype) * part(rows, row_scores)
+        return lambda rows, row_scores: positive_or_nan(self.factor, rows.dtype) * part(rows, row_scores)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core import constraints, param, record
+from depthjax.core import constraints, param, record, require_rank, require_shape
 from depthjax.stein._kernel import Kernel, matmul, positive_or_nan
 
 
@@ -19,6 +19,12 @@ class FourierFeatures(Kernel):
 
     frequencies: jax.Array = param(constraints.real)
     length_scale: jax.Array = param(constraints.positive, default=1.0)
+
+    @classmethod
+    def _complete(cls, values):
+        require_shape("FourierFeatures", "length_scale", values["length_scale"], ())
+        require_rank("FourierFeatures", "frequencies", values["frequencies"], 2)
+        return values
 
     def _phases(self, x):
         """(..., num_features) of points (..., d), and the frequencies."""

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.stein._arguments import at_least, points_and_scores, require_kernel
+from depthjax.core._options import at_least
+from depthjax.stein._arguments import points_and_scores, require_kernel
 from depthjax.stein._kernel import Kernel
 from depthjax.stein._ksd import TestResult, p_value
 

@@ -8,7 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from depthjax.core import constrain, unconstrain
-from depthjax.stein._arguments import at_least
+from depthjax.core._options import at_least
 from depthjax.stein._fssd import features, u_statistic
 from depthjax.stein._kernel import Kernel
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from depthjax.core import constraints, param, record, static
-from depthjax.stein._kernel import Kernel, matmul
+from depthjax.core import constraints, param, record, require_shape, static
+from depthjax.stein._kernel import Kernel, matmul, nonnegative_or_nan
 
 
 class InnerProduct(Kernel):
@@ -58,9 +58,14 @@ class Linear(InnerProduct):
 
     offset: jax.Array = param(constraints.nonnegative, default=1.0)
 
+    @classmethod
+    def _complete(cls, values):
+        require_shape("Linear", "offset", values["offset"], ())
+        return values
+
     def profile(self, t):
         """The kernel and its first two derivatives in t, of the shape of `t`."""
-        return t + self.offset.astype(t.dtype), jnp.ones_like(t), jnp.zeros_like(t)
+        return t + nonnegative_or_nan(self.offset, t.dtype), jnp.ones_like(t), jnp.zeros_like(t)
 
 
 @record
@@ -83,12 +88,13 @@ class Polynomial(InnerProduct):
 
     @classmethod
     def _complete(cls, values):
+        require_shape("Polynomial", "offset", values["offset"], ())
         if int(values["degree"]) != values["degree"] or values["degree"] < 1:
             raise ValueError(f"Polynomial: degree is {values['degree']}, expected an integer of at least 1")
         return values
 
     def profile(self, t):
         """The kernel and its first two derivatives in t, of the shape of `t`."""
-        base, p = t + self.offset.astype(t.dtype), int(self.degree)
+        base, p = t + nonnegative_or_nan(self.offset, t.dtype), int(self.degree)
         bend = p * (p - 1.0) * base ** (p - 2) if p > 1 else jnp.zeros_like(t)
         return base**p, p * base ** (p - 1), bend

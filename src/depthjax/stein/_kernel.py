@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._shapes import check_unstacked
 from depthjax.numerics import promote
 
 Rows = Callable[..., jax.Array]
@@ -18,6 +19,8 @@ class Kernel:
     Calling it gives (), or (d, d) for a matrix-valued kernel. A subclass defines `_value(x, y)`; one with a closed form
     also replaces the two methods below, which sums over many points go through.
     """
+
+    matrix_valued = False
 
     def __call__(self, x: ArrayLike, y: ArrayLike) -> jax.Array:
         """The kernel at one pair of points.
@@ -32,6 +35,7 @@ class Kernel:
         Raises:
             ValueError: other shapes.
         """
+        check_unstacked(self, "__call__")
         x, y = promote(x, y)
         if x.ndim != 1:
             raise ValueError(f"{type(self).__name__}: x and y have shape {x.shape}, expected one point (d,) each")
@@ -66,10 +70,23 @@ class Kernel:
         return lambda rows, row_scores: jax.vmap(over_points, (0, 0, None, None))(rows, row_scores, points, scores)
 
 
+def require_scalar(name: str, base: Any) -> None:
+    """Raise `TypeError` unless `base` is a kernel with scalar values."""
+    if not isinstance(base, Kernel) or base.matrix_valued:
+        kind = "matrix-valued" if isinstance(base, Kernel) else "no kernel"
+        raise TypeError(f"{name}: base {type(base).__name__} is {kind}, expected a scalar kernel such as RBF(1.0)")
+
+
 def positive_or_nan(value: Any, dtype: Any) -> jax.Array:
     """A parameter in the points' dtype; NaN where it is not positive."""
     value = jnp.asarray(value).astype(dtype)
     return jnp.where(value > 0.0, value, jnp.nan)
+
+
+def nonnegative_or_nan(value: Any, dtype: Any) -> jax.Array:
+    """A parameter in the points' dtype; NaN where it is negative."""
+    value = jnp.asarray(value).astype(dtype)
+    return jnp.where(value >= 0.0, value, jnp.nan)
 
 
 def matmul(a: jax.Array, b: jax.Array) -> jax.Array:

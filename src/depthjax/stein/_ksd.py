@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.stein._arguments import accumulated, at_least, chosen, points_and_scores
+from depthjax.core._options import at_least, chosen
+from depthjax.stein._arguments import accumulated, points_and_scores
 from depthjax.stein._bandwidth import median_bandwidth
 from depthjax.stein._gram import diagonal, products
 from depthjax.stein._kernel import Kernel

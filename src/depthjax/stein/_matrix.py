@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.core import constraints, param, record
-from depthjax.stein._kernel import Kernel, matmul
+from depthjax.stein._kernel import Kernel, matmul, require_scalar
 
 
 def _cholesky(matrix, dtype):
@@ -46,12 +46,25 @@ class Preconditioned(Kernel):
         base: scalar kernel k.
         matrix: Q, (d, d), positive definite, such as a Hessian of -log p; Q^(1/2) is the transposed Cholesky factor.
 
+    Raises:
+        TypeError: the base is no scalar kernel.
+        ValueError: the matrix is not square.
+
     Source:
         Wang, Tang, Bajaj and Liu, SVGD with Matrix-Valued Kernels (2019), sec. 4.1.
     """
 
     base: Kernel
     matrix: jax.Array = param(constraints.positive_definite)
+
+    matrix_valued = True
+
+    @classmethod
+    def _complete(cls, values):
+        require_scalar("Preconditioned", values["base"])
+        if values["matrix"].ndim != 2 or values["matrix"].shape[0] != values["matrix"].shape[1]:
+            raise ValueError(f"Preconditioned: matrix has shape {values['matrix'].shape}, expected (d, d)")
+        return values
 
     def _value(self, x, y):
         _require_dim("Preconditioned", x, self.matrix.shape[-1])
@@ -80,6 +93,7 @@ class MatrixMixture(Kernel):
         matrices: Q, (m, d, d), positive definite.
 
     Raises:
+        TypeError: the base is no scalar kernel.
         ValueError: the shapes do not agree.
 
     Source:
@@ -90,8 +104,11 @@ class MatrixMixture(Kernel):
     anchors: jax.Array = param(constraints.real)
     matrices: jax.Array = param(constraints.positive_definite)
 
+    matrix_valued = True
+
     @classmethod
     def _complete(cls, values):
+        require_scalar("MatrixMixture", values["base"])
         anchors, matrices = values["anchors"], values["matrices"]
         if anchors.ndim != 2 or matrices.shape != (*anchors.shape, anchors.shape[-1]):
             raise ValueError(
@@ -164,6 +181,7 @@ class Graphical(Kernel):
         adjacency: (d, d) Boolean, symmetric, true on the diagonal: the Markov blankets of a graphical model.
 
     Raises:
+        TypeError: the base is no scalar kernel.
         ValueError: not square, or false on the diagonal.
 
     Cost:
@@ -177,8 +195,11 @@ class Graphical(Kernel):
     base: Kernel
     adjacency: jax.Array = param()
 
+    matrix_valued = True
+
     @classmethod
     def _complete(cls, values):
+        require_scalar("Graphical", values["base"])
         adjacency = values["adjacency"]
         if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
             raise ValueError(f"Graphical: adjacency has shape {adjacency.shape}, expected (d, d)")

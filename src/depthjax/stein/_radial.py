@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from depthjax.core import constraints, param, record, static
+from depthjax.core import constraints, param, record, require_shape, static
 from depthjax.numerics import pairwise_squared_distance
 from depthjax.stein._kernel import Kernel, matmul, positive_or_nan
 
@@ -95,6 +95,11 @@ class RBF(Radial):
 
     length_scale: jax.Array = param(constraints.positive, default=1.0)
 
+    @classmethod
+    def _complete(cls, values):
+        require_shape("RBF", "length_scale", values["length_scale"], ())
+        return values
+
     def profile(self, r2):
         """The kernel and its first two derivatives in r^2, of the shape of `r2`."""
         rate = -0.5 / jnp.square(positive_or_nan(self.length_scale, r2.dtype))
@@ -134,6 +139,7 @@ class IMQ(Radial):
 
     @classmethod
     def _complete(cls, values):
+        require_shape("IMQ", "length_scale", values["length_scale"], ())
         if not -1.0 < values["exponent"] < 0.0:
             raise ValueError(f"IMQ: exponent is {values['exponent']}, expected a number in (-1, 0)")
         return values

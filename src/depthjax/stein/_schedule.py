@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.stein._arguments import at_least, chosen
+from depthjax.core._options import at_least, chosen
 
 
 def annealing_schedule(

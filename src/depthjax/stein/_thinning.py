@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.stein._arguments import accumulated, at_least, points_and_scores, require_kernel
+from depthjax.core._options import at_least
+from depthjax.stein._arguments import accumulated, points_and_scores, require_kernel
 from depthjax.stein._gram import diagonal
 from depthjax.stein._kernel import Kernel
 

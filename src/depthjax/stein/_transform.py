@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from depthjax.core import require_shape
 from depthjax.stein._arguments import require_kernel
 from depthjax.stein._bandwidth import CONVENTIONS, median_bandwidth, with_length_scale
 from depthjax.stein._kernel import Kernel
@@ -56,6 +57,7 @@ def _fitted(kernel, bandwidth, x):
         h = median_bandwidth(kernel._whiten(x), convention=bandwidth)
     else:
         h = jnp.asarray(bandwidth(x) if callable(bandwidth) else bandwidth).astype(x.dtype)
+        require_shape("scale_by_stein", "bandwidth", h, ())
     fitted, found = with_length_scale(kernel, h)
     return fitted, h if found else jnp.full((), jnp.nan, x.dtype)
 

@@ -8,15 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.numerics import pareto_smooth
+from depthjax.vi._line_search import line_search
 from depthjax.vi._quasi_newton import (
     QuasiNewtonNormal,
     apply_factor,
     apply_factor_transposed,
     inverse_hessian_factors,
 )
-
-_MAX_TRIALS = 20
-_ARMIJO, _FLATTENS = 1e-4, 0.1
 
 
 class PathfinderResult(NamedTuple):
@@ -251,7 +249,9 @@ def _ascend(objective, state: _State) -> _State:
     direction = -apply_factor(*factor, apply_factor_transposed(*factor, state.gradient))
     slope = jnp.sum(direction * state.gradient)
     first = jnp.where(state.count == 0, 1.0 / jnp.maximum(1.0, jnp.sqrt(-slope)), 1.0)
-    length, x, value, gradient, trials = _line_search(objective, state, direction, slope, first)
+    length, x, value, gradient, trials = line_search(
+        objective, (state.x, state.value, state.gradient), direction, slope, first
+    )
     stuck = ~(length > 0)
     step, change = x - state.x, gradient - state.gradient
     curved = ~stuck & (jnp.sum(step * change) > jnp.finfo(x.dtype).eps * jnp.sum(change * change) * 1e-3)
@@ -277,56 +277,3 @@ def _diagonal(variance, step, change):
     b, c = jnp.sum(change * step), jnp.sum(step * step / variance)
     new = 1.0 / (a / (b * variance) + change**2 / b - a * step**2 / (b * c * variance**2))
     return jnp.where(jnp.all(jnp.isfinite(new)) & jnp.all(new > 0), new, variance)
-
-
-def _line_search(objective, state: _State, direction, slope, first):
-    """A length at which the value has fallen and the slope is flat: secant steps in a bracket."""
-
-    def trial(carry):
-        low, low_slope, high, high_slope, length, *_, count, _ = carry
-        x = state.x + length * direction
-        value, gradient = objective(x)
-        here = jnp.sum(gradient * direction)
-        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        rounding = 4 * float(jnp.finfo(x.dtype).eps) * jnp.abs(state.value)
-        fell = finite & (value <= state.value + _ARMIJO * length * slope + rounding)
-        done = fell & (jnp.abs(here) <= -_FLATTENS * slope)
-        forward = fell & (here < 0)
-        low, low_slope = jnp.where(forward, length, low), jnp.where(forward, here, low_slope)
-        high, high_slope = jnp.where(forward, high, length), jnp.where(forward, high_slope, jnp.where(fell, here, 0.0))
-        again = _next_length(low, low_slope, high, high_slope, slope)
-        return (
-            low,
-            low_slope,
-            high,
-            high_slope,
-            jnp.where(done, length, again),
-            x,
-            value,
-            gradient,
-            fell,
-            count + 1,
-            done,
-        )
-
-    def unfinished(carry):
-        return ~carry[-1] & (carry[-2] < _MAX_TRIALS)
-
-    zero, infinite = jnp.zeros_like(slope), jnp.full_like(slope, jnp.inf)
-    start = (
-        zero, slope, infinite, zero, first, state.x, state.value, state.gradient, jnp.zeros((), bool),
-        jnp.zeros((), jnp.int32), ~(slope < 0),
-    )  # fmt: skip
-    *_, length, x, value, gradient, fell, count, _ = jax.lax.while_loop(unfinished, trial, start)
-    return jnp.where(fell, length, 0.0), x, value, gradient, count
-
-
-def _next_length(low, low_slope, high, high_slope, slope):
-    """The secant root within the bracket [low, high]; beyond low while there is no upper end."""
-    rises = high_slope > low_slope
-    inside = low + (high - low) * jnp.where(rises, -low_slope / jnp.where(rises, high_slope - low_slope, 1.0), 0.5)
-    inside = jnp.where(high_slope > 0, inside, 0.5 * (low + high))
-    inside = jnp.clip(inside, low + 0.1 * (high - low), high - 0.1 * (high - low))
-    flatter = low_slope > slope
-    beyond = low * jnp.where(flatter, slope / jnp.where(flatter, slope - low_slope, 1.0), 10.0)
-    return jnp.where(jnp.isinf(high), jnp.clip(beyond, 1.1 * low, 10.0 * low), inside)
