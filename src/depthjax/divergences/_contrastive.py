@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.divergences._arguments import floats
 from depthjax.divergences._scalars import LOG_2
 from depthjax.numerics import log_sigmoid, promote
+from depthjax.numerics._arguments import floats
 
 
 def log_ratio_from_logits(logits: ArrayLike, *, log_prior_odds: ArrayLike = 0.0) -> jax.Array:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.divergences._arguments import floats, log_probs, same_shape
 from depthjax.divergences._scalars import LOG_2, exp_gap, js_gap
+from depthjax.numerics._arguments import floats, log_probs, same_shape
 
 
 class Pair(NamedTuple):

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Estimate
-from depthjax.divergences._arguments import floats
 from depthjax.divergences._generators import f_generator
+from depthjax.numerics._arguments import floats
 
 
 def estimate(*terms: jax.Array) -> Estimate:

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
-from depthjax.divergences._arguments import floats
 from depthjax.divergences._orders import checked_order
 from depthjax.numerics import deviance, promote, safe_sqrt
+from depthjax.numerics._arguments import floats
 
 HIGHEST = jax.lax.Precision.HIGHEST
 

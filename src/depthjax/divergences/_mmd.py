@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, chosen
-from depthjax.divergences._arguments import floats, samples, weights
 from depthjax.numerics import pairwise_squared_distance, safe_sqrt
+from depthjax.numerics._arguments import floats, samples, weights
 
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]
 _TILE = 2**18

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.divergences._arguments import floats, is_concrete, log_probs
 from depthjax.divergences._discrete import generalised_kl, paired, summed
+from depthjax.numerics._arguments import floats, is_concrete, log_probs
 
 
 def checked_order(function: str, order: ArrayLike | None, dtype) -> jax.Array:

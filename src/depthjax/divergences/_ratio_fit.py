@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core import record
 from depthjax.core._options import at_least
-from depthjax.divergences._arguments import samples
+from depthjax.numerics._arguments import samples
 
 HIGHEST = jax.lax.Precision.HIGHEST
 

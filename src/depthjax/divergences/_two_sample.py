@@ -9,9 +9,9 @@ from jax.typing import ArrayLike
 
 from depthjax.core import record
 from depthjax.core._options import at_least
-from depthjax.divergences._arguments import floats, samples
 from depthjax.divergences._contrastive import js_from_logits
 from depthjax.numerics import log_ndtr, pairwise_squared_distance
+from depthjax.numerics._arguments import floats, samples
 
 
 @record

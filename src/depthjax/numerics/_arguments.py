@@ -1,4 +1,4 @@
-"""Checks of arguments that the divergences share."""
+"""Checks of samples, weights and log probabilities that the packages above share."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.numerics import promote
+from depthjax.numerics._elementwise import promote
 
 
 def floats(*values: ArrayLike) -> list[jax.Array]:
