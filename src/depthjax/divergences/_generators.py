@@ -9,10 +9,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core import record, static
-from depthjax.core._options import chosen
+from depthjax.core._options import chosen, is_concrete
 from depthjax.divergences._scalars import LOG_2, js_shifted, wright_omega
 from depthjax.numerics import promote, with_partials
-from depthjax.numerics._arguments import is_concrete
 
 
 class _Form(NamedTuple):

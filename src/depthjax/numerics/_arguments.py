@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from depthjax.core._options import is_concrete
 from depthjax.numerics._elementwise import promote
 
 
@@ -14,11 +15,6 @@ def floats(*values: ArrayLike) -> list[jax.Array]:
     """`values` as arrays of their common floating dtype, each of its own shape."""
     dtype = jnp.result_type(*(promote(value)[0].dtype for value in values))
     return [jnp.asarray(value, dtype) for value in values]
-
-
-def is_concrete(value: Any) -> bool:
-    """Whether the numbers in `value` can be looked at."""
-    return not isinstance(value, jax.core.Tracer)
 
 
 def log_probs(function: str, **values: ArrayLike) -> list[jax.Array]:
