@@ -42,8 +42,8 @@ IN_FLOAT32 = (
     *(f"vi/test_{name}.py" for name in ("cavi", "fit", "guides", "pathfinder")),
 )  # fmt: skip
 IN_FLOAT64 = (
-    "core/test_constraints.py", "diagnostics", "divergences", "freeprob", "meanfield", "numerics",
-    "stein/test_kernels.py",
+    "adversarial/test_games.py", "core/test_constraints.py", "diagnostics", "divergences", "freeprob", "meanfield",
+    "numerics", "stein/test_kernels.py",
     *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
       "student_t", "truncated_normal", "von_mises")),
     *(f"vi/test_{name}.py" for name in ("analytic_kl", "annealed", "bounds", "estimators", "pathwise", "relaxed")),

@@ -2,7 +2,8 @@
 
 The contract (`record`, `Distribution`, `Bijector`, `constraints`, ...) is here; the packages load on first use:
 `depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.stein`,
-`depthjax.vi`, `depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`, `depthjax.diagnostics`.
+`depthjax.vi`, `depthjax.adversarial`, `depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`,
+`depthjax.diagnostics`.
 """
 
 import importlib
@@ -30,6 +31,7 @@ from depthjax.core import unconstrain as unconstrain
 from depthjax.core import validate as validate
 
 if TYPE_CHECKING:
+    from depthjax import adversarial as adversarial
     from depthjax import bijectors as bijectors
     from depthjax import diagnostics as diagnostics
     from depthjax import distributions as distributions
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PACKAGES = (
-    "bijectors", "core", "diagnostics", "distributions", "divergences", "flows", "freeprob", "meanfield", "numerics",
-    "stein", "vi",
+    "adversarial", "bijectors", "core", "diagnostics", "distributions", "divergences", "flows", "freeprob", "meanfield",
+    "numerics", "stein", "vi",
 )  # fmt: skip
 
 
