@@ -9,6 +9,14 @@ from depthjax.numerics._chebyshev_fit import chebyshev_fit as chebyshev_fit
 from depthjax.numerics._differences import log1m as log1m
 from depthjax.numerics._differences import log_ratio as log_ratio
 from depthjax.numerics._differences import product_difference as product_difference
+from depthjax.numerics._divergence import divergence_estimate as divergence_estimate
+from depthjax.numerics._divergence import divergence_exact as divergence_exact
+from depthjax.numerics._divergence import divergence_hollow as divergence_hollow
+from depthjax.numerics._divergence import divergence_with_probes as divergence_with_probes
+from depthjax.numerics._divergence import jacobian_frobenius_squared as jacobian_frobenius_squared
+from depthjax.numerics._divergence import (
+    jacobian_frobenius_squared_with_probes as jacobian_frobenius_squared_with_probes,
+)
 from depthjax.numerics._elementwise import elementwise as elementwise
 from depthjax.numerics._elementwise import promote as promote
 from depthjax.numerics._elementwise import with_partials as with_partials
@@ -74,3 +82,9 @@ from depthjax.numerics._series import series_revert as series_revert
 from depthjax.numerics._stirling import log_gamma_difference as log_gamma_difference
 from depthjax.numerics._stirling import stirling_error as stirling_error
 from depthjax.numerics._trace import log_det_series as log_det_series
+from depthjax.numerics._trace_estimators import hutchinson_variance as hutchinson_variance
+from depthjax.numerics._trace_estimators import sample_probes as sample_probes
+from depthjax.numerics._trace_estimators import trace_exact as trace_exact
+from depthjax.numerics._trace_estimators import trace_hutchinson as trace_hutchinson
+from depthjax.numerics._trace_estimators import trace_hutchpp as trace_hutchpp
+from depthjax.numerics._trace_estimators import trace_xtrace as trace_xtrace
