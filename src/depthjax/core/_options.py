@@ -35,4 +35,4 @@ def at_least(function: str, name: str, value: int, least: int) -> None:
 def chosen(function: str, name: str, value: Any, choices: Iterable[Any]) -> None:
     """Raise `ValueError` unless `value` is one of `choices`."""
     if value not in choices:
-        raise ValueError(f"{function}: {name} is {value!r}, expected one of {', '.join(sorted(choices))}")
+        raise ValueError(f"{function}: {name} is {value!r}, expected one of {', '.join(sorted(map(str, choices)))}")

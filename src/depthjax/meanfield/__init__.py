@@ -2,6 +2,16 @@
 
 from depthjax.meanfield import activations as activations
 from depthjax.meanfield._activation import Activation as Activation
+from depthjax.meanfield._c_star import c_star as c_star
+from depthjax.meanfield._c_star import xi_c as xi_c
+from depthjax.meanfield._c_star import xi_q as xi_q
+from depthjax.meanfield._correlation import chi_c as chi_c
+from depthjax.meanfield._correlation import correlation_gap_map as correlation_gap_map
+from depthjax.meanfield._correlation import correlation_map as correlation_map
+from depthjax.meanfield._correlation import correlation_trajectory as correlation_trajectory
+from depthjax.meanfield._critical import CriticalPoints as CriticalPoints
+from depthjax.meanfield._critical import critical_line as critical_line
+from depthjax.meanfield._critical import critical_sigma_w as critical_sigma_w
 from depthjax.meanfield._jacobian import JacobianDensity as JacobianDensity
 from depthjax.meanfield._jacobian import jacobian_atoms as jacobian_atoms
 from depthjax.meanfield._jacobian import jacobian_cdf as jacobian_cdf
@@ -12,11 +22,16 @@ from depthjax.meanfield._jacobian_moments import jacobian_mean_log as jacobian_m
 from depthjax.meanfield._jacobian_moments import jacobian_moments as jacobian_moments
 from depthjax.meanfield._jacobian_moments import jacobian_variance as jacobian_variance
 from depthjax.meanfield._jacobian_moments import residual_jacobian_variance as residual_jacobian_variance
+from depthjax.meanfield._kernels import arc_cosine_kernel as arc_cosine_kernel
+from depthjax.meanfield._kernels import nngp_kernel as nngp_kernel
+from depthjax.meanfield._kernels import nngp_kernel_matrix as nngp_kernel_matrix
 from depthjax.meanfield._length import chi_1 as chi_1
 from depthjax.meanfield._length import length_map as length_map
 from depthjax.meanfield._length import length_map_slope as length_map_slope
 from depthjax.meanfield._length import length_trajectory as length_trajectory
 from depthjax.meanfield._length import residual_length_map as residual_length_map
+from depthjax.meanfield._phase import PhaseDiagram as PhaseDiagram
+from depthjax.meanfield._phase import phase_diagram as phase_diagram
 from depthjax.meanfield._q_star import FixedPoint as FixedPoint
 from depthjax.meanfield._q_star import q_star as q_star
 from depthjax.meanfield._q_star import q_star_all as q_star_all
