@@ -61,6 +61,9 @@ from depthjax.numerics._normal_quadrature import normal_panel_rule as normal_pan
 from depthjax.numerics._normal_quadrature import normal_trapezoid_rule as normal_trapezoid_rule
 from depthjax.numerics._pareto import fit_generalized_pareto as fit_generalized_pareto
 from depthjax.numerics._pareto import pareto_smooth as pareto_smooth
+from depthjax.numerics._psd import lyapunov as lyapunov
+from depthjax.numerics._psd import psd_pinv as psd_pinv
+from depthjax.numerics._psd import psd_sqrt as psd_sqrt
 from depthjax.numerics._quadrature import clenshaw_curtis_rule as clenshaw_curtis_rule
 from depthjax.numerics._quadrature import gauss_hermite_rule as gauss_hermite_rule
 from depthjax.numerics._quadrature import gauss_legendre_rule as gauss_legendre_rule

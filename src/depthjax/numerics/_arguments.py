@@ -28,9 +28,9 @@ def log_probs(function: str, **values: ArrayLike) -> list[jax.Array]:
         if array.ndim == 0:
             raise ValueError(f"{function}: {name} has shape (), expected (..., k) log probabilities")
         slack = 64 * float(jnp.finfo(array.dtype).eps)
-        if is_concrete(given) and bool(np.any(np.asarray(array) > slack)):
+        if is_concrete(given) and bool(np.any(np.asarray(given) > slack)):
             raise ValueError(
-                f"{function}: {name} has a positive entry {float(np.nanmax(np.asarray(array))):.6g}, expected log "
+                f"{function}: {name} has a positive entry {float(np.nanmax(np.asarray(given))):.6g}, expected log "
                 f"probabilities, which are at most 0; pass jnp.log(p)"
             )
     same_shape(function, **dict(zip(values, arrays, strict=True)))
@@ -75,7 +75,7 @@ def weights(function: str, name: str, values: ArrayLike | None, size: int, dtype
     if array.shape != (size,):
         raise ValueError(f"{function}: {name} has shape {array.shape}, expected ({size},)")
     if is_concrete(values):
-        concrete = np.asarray(array, np.float64)
+        concrete = np.asarray(values, np.float64)
         if (concrete < 0).any():
             raise ValueError(f"{function}: {name} has a negative entry {concrete.min():.6g}, expected nonnegative ones")
         total = concrete.sum()

@@ -1,0 +1,32 @@
+"""Optimal transport: exact on the line and between normal laws, entropic between histograms, and sliced."""
+
+from depthjax.transport._entropic_gaussian import entropic_ot_gaussian as entropic_ot_gaussian
+from depthjax.transport._entropic_gaussian import sinkhorn_divergence_gaussian as sinkhorn_divergence_gaussian
+from depthjax.transport._gaussian import GaussianBarycentre as GaussianBarycentre
+from depthjax.transport._gaussian import bures_squared as bures_squared
+from depthjax.transport._gaussian import frechet_distance_squared as frechet_distance_squared
+from depthjax.transport._gaussian import gaussian_barycentre as gaussian_barycentre
+from depthjax.transport._gaussian import gaussian_map as gaussian_map
+from depthjax.transport._gaussian import w1_gaussian as w1_gaussian
+from depthjax.transport._gaussian import w2_gaussian as w2_gaussian
+from depthjax.transport._gaussian import w2_squared_gaussian as w2_squared_gaussian
+from depthjax.transport._gaussian import w2_squared_mvn as w2_squared_mvn
+from depthjax.transport._one_dim import Coupling as Coupling
+from depthjax.transport._one_dim import kantorovich_potential_1d as kantorovich_potential_1d
+from depthjax.transport._one_dim import monotone_coupling_1d as monotone_coupling_1d
+from depthjax.transport._one_dim import wasserstein_1d as wasserstein_1d
+from depthjax.transport._one_dim import wasserstein_1d_power as wasserstein_1d_power
+from depthjax.transport._one_dim import wasserstein_discrete as wasserstein_discrete
+from depthjax.transport._plans import barycentric_map as barycentric_map
+from depthjax.transport._plans import sample_coupling as sample_coupling
+from depthjax.transport._plans import transport_constraint_matrix as transport_constraint_matrix
+from depthjax.transport._sinkhorn import SinkhornResult as SinkhornResult
+from depthjax.transport._sinkhorn import round_to_feasible as round_to_feasible
+from depthjax.transport._sinkhorn import sinkhorn as sinkhorn
+from depthjax.transport._sinkhorn import sinkhorn_plan as sinkhorn_plan
+from depthjax.transport._sinkhorn_divergence import SinkhornDivergence as SinkhornDivergence
+from depthjax.transport._sinkhorn_divergence import sinkhorn_divergence as sinkhorn_divergence
+from depthjax.transport._sliced import MaxSliced as MaxSliced
+from depthjax.transport._sliced import max_sliced_wasserstein as max_sliced_wasserstein
+from depthjax.transport._sliced import sliced_w2_squared_gaussian as sliced_w2_squared_gaussian
+from depthjax.transport._sliced import sliced_wasserstein_power as sliced_wasserstein_power
