@@ -189,13 +189,13 @@ def test_entropic_gaussian_against_a_grid():
 def test_debiased_divergence():
     rng = np.random.default_rng(6)
     x, y = rng.normal(size=(12, 2)).astype(DTYPE), (rng.normal(size=(9, 2)) + 1).astype(DTYPE)
-    run = jax.jit(lambda x, y: ot.sinkhorn_divergence(x, y, epsilon=0.5, num_steps=2000))
+    run = jax.jit(lambda x, y: ot.sinkhorn_divergence(x, y, epsilon=3.0, num_steps=1000))
     found, back = run(x, y), run(y, x)
     close(found.value, back.value)
     assert found.converged
     assert found.value > 0
     parts = [
-        ot.sinkhorn(np.sum((p[:, None] - q[None]) ** 2, -1), epsilon=0.5, num_steps=5000).dual_value
+        ot.sinkhorn(np.sum((p[:, None] - q[None]) ** 2, -1), epsilon=3.0, num_steps=1000).dual_value
         for p, q in ((x, y), (x, x), (y, y))
     ]
     close(found.value, parts[0] - 0.5 * (parts[1] + parts[2]), rtol=1e-9 if X64 else 1e-4)

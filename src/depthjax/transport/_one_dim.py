@@ -17,9 +17,9 @@ class Coupling(NamedTuple):
     """A sparse plan between n and m points.
 
     Attributes:
-        x_index: (n + m - 1,) int32, where mass leaves.
-        y_index: (n + m - 1,) int32, where it arrives.
-        mass: (n + m - 1,) how much; some entries are zero.
+        x_index: (n + m,) int32, where mass leaves.
+        y_index: (n + m,) int32, where it arrives.
+        mass: (n + m,) how much; some entries are zero.
     """
 
     x_index: jax.Array
@@ -48,16 +48,22 @@ def _sorted(x: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _merge(x_levels: jax.Array, y_levels: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Ranks in x and y, and lengths, of the n + m - 1 intervals that the cumulated weights cut [0, 1] into."""
+    """Ranks in x and y, and lengths, of the intervals that the cumulated weights cut [0, 1] into.
+
+    First the n that end at a level of x, then the m that end at one of y; equal levels end one of x and an empty one.
+    """
     n, m = x_levels.shape[0], y_levels.shape[0]
-    levels = jnp.concatenate([x_levels, y_levels])
-    of_x = jnp.concatenate([jnp.ones(n, jnp.int32), jnp.zeros(m, jnp.int32)])
-    _, position = lax.sort((lax.stop_gradient(levels), jnp.arange(n + m, dtype=jnp.int32)), num_keys=1)
-    seen, ends = of_x[position], levels[position]
-    rank = jnp.cumsum(seen) - seen
-    other = jnp.arange(n + m, dtype=jnp.int32) - rank
-    length = jnp.diff(ends, prepend=jnp.zeros((1,), ends.dtype))
-    return jnp.minimum(rank, n - 1)[:-1], jnp.minimum(other, m - 1)[:-1], length[:-1]
+    below = jnp.searchsorted(lax.stop_gradient(y_levels), lax.stop_gradient(x_levels), side="left").astype(jnp.int32)
+    seen = jnp.cumsum(jnp.zeros(m + 1, jnp.int32).at[below].add(1))[:-1]
+    x_edges, y_edges = (jnp.concatenate([jnp.zeros((1,), v.dtype), v]) for v in (x_levels, y_levels))
+    rows, columns = jnp.arange(n, dtype=jnp.int32), jnp.arange(m, dtype=jnp.int32)
+    of_x = x_levels - jnp.maximum(x_edges[:-1], y_edges[below])
+    of_y = y_levels - jnp.maximum(y_edges[:-1], x_edges[seen])
+    return (
+        jnp.concatenate([rows, jnp.minimum(seen, n - 1)]),
+        jnp.concatenate([jnp.minimum(below, m - 1), columns]),
+        jnp.maximum(jnp.concatenate([of_x, of_y]), 0.0),
+    )
 
 
 def monotone_coupling_1d(
@@ -72,7 +78,7 @@ def monotone_coupling_1d(
         y_weights: (m,).
 
     Returns:
-        `Coupling`, the plan's entries; n + m - 1 of them.
+        `Coupling`, the plan's entries; n + m of them, some of no mass.
 
     Raises:
         ValueError: shapes, or concrete weights that are negative or do not sum to one.
