@@ -1,5 +1,7 @@
 """Noise schedules in continuous time, z_t = alpha(t) x + sigma(t) noise."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -183,7 +185,7 @@ class EDMSchedule(ContinuousSchedule):
         """Log-normal noise levels, log sigma ~ N(-1.2, 1.2^2), as Karras et al. (2022), table 1."""
         z = jax.random.normal(key, (num,), dtype)
         log_sigma = 1.2 * z - 1.2
-        return jnp.exp(log_sigma), -0.5 * z * z - (0.5 * np.log(2 * np.pi) + np.log(1.2)) - log_sigma
+        return jnp.exp(log_sigma), -0.5 * z * z - (0.5 * math.log(2 * math.pi) + math.log(1.2)) - log_sigma
 
 
 def edm_schedule(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> EDMSchedule:
