@@ -10,12 +10,16 @@ from depthjax.diffusion._discrete import cosine_schedule as cosine_schedule
 from depthjax.diffusion._discrete import linear_schedule as linear_schedule
 from depthjax.diffusion._discrete import respace as respace
 from depthjax.diffusion._discrete import zero_terminal_snr as zero_terminal_snr
+from depthjax.diffusion._heun import sample_heun as sample_heun
 from depthjax.diffusion._loss import diffusion_loss as diffusion_loss
 from depthjax.diffusion._predictions import Preconditioning as Preconditioning
 from depthjax.diffusion._predictions import add_noise as add_noise
 from depthjax.diffusion._predictions import classifier_free_guidance as classifier_free_guidance
 from depthjax.diffusion._predictions import convert_prediction as convert_prediction
 from depthjax.diffusion._predictions import edm_preconditioning as edm_preconditioning
+from depthjax.diffusion._samplers import Samples as Samples
+from depthjax.diffusion._samplers import sample_ddim as sample_ddim
+from depthjax.diffusion._samplers import sample_ddpm as sample_ddpm
 from depthjax.diffusion._score_matching import denoising_score_matching_loss as denoising_score_matching_loss
 from depthjax.diffusion._score_matching import fisher_divergence as fisher_divergence
 from depthjax.diffusion._score_matching import score_matching_loss as score_matching_loss
