@@ -5,11 +5,17 @@ from depthjax.diffusion._continuous import cosine_log_snr as cosine_log_snr
 from depthjax.diffusion._continuous import edm_schedule as edm_schedule
 from depthjax.diffusion._continuous import edm_sigmas as edm_sigmas
 from depthjax.diffusion._continuous import vp_linear as vp_linear
+from depthjax.diffusion._coupling import minibatch_coupling as minibatch_coupling
 from depthjax.diffusion._discrete import DiscreteSchedule as DiscreteSchedule
 from depthjax.diffusion._discrete import cosine_schedule as cosine_schedule
 from depthjax.diffusion._discrete import linear_schedule as linear_schedule
 from depthjax.diffusion._discrete import respace as respace
 from depthjax.diffusion._discrete import zero_terminal_snr as zero_terminal_snr
+from depthjax.diffusion._flow_matching import FlowPair as FlowPair
+from depthjax.diffusion._flow_matching import flow_matching_loss as flow_matching_loss
+from depthjax.diffusion._flow_matching import flow_matching_pair as flow_matching_pair
+from depthjax.diffusion._flow_matching import gaussian_flow_field as gaussian_flow_field
+from depthjax.diffusion._flow_matching import sample_flow as sample_flow
 from depthjax.diffusion._heun import sample_heun as sample_heun
 from depthjax.diffusion._loss import diffusion_loss as diffusion_loss
 from depthjax.diffusion._predictions import Preconditioning as Preconditioning
