@@ -5,6 +5,7 @@ from depthjax.ode._families import adams_moulton as adams_moulton
 from depthjax.ode._families import bdf as bdf
 from depthjax.ode._families import milne_simpson as milne_simpson
 from depthjax.ode._families import nystrom as nystrom
+from depthjax.ode._fixed import solve_fixed as solve_fixed
 from depthjax.ode._intervals import imaginary_interval as imaginary_interval
 from depthjax.ode._intervals import is_a_stable as is_a_stable
 from depthjax.ode._intervals import is_l_stable as is_l_stable
@@ -23,11 +24,15 @@ from depthjax.ode._roots import RootReport as RootReport
 from depthjax.ode._roots import characteristic_polynomials as characteristic_polynomials
 from depthjax.ode._roots import is_consistent as is_consistent
 from depthjax.ode._roots import root_condition as root_condition
+from depthjax.ode._solution import Solution as Solution
+from depthjax.ode._solution import StepResult as StepResult
 from depthjax.ode._stability import boundary_locus as boundary_locus
 from depthjax.ode._stability import is_absolutely_stable as is_absolutely_stable
 from depthjax.ode._stability import rk_zeros_poles as rk_zeros_poles
 from depthjax.ode._stability import stability_function as stability_function
 from depthjax.ode._stability import stability_region as stability_region
+from depthjax.ode._step import rk_step as rk_step
+from depthjax.ode._step import theta_step as theta_step
 from depthjax.ode._tableaus import BOSH3 as BOSH3
 from depthjax.ode._tableaus import DOPRI5 as DOPRI5
 from depthjax.ode._tableaus import EULER as EULER
