@@ -1,5 +1,8 @@
 """Ordinary differential equations: methods and their analysis, solvers, adjoints, residual and reversible nets."""
 
+from typing import TYPE_CHECKING
+
+from depthjax.core._lazy import lazy_names
 from depthjax.ode._families import adams_bashforth as adams_bashforth
 from depthjax.ode._families import adams_moulton as adams_moulton
 from depthjax.ode._families import bdf as bdf
@@ -20,6 +23,7 @@ from depthjax.ode._orders import lmm_order as lmm_order
 from depthjax.ode._orders import richardson as richardson
 from depthjax.ode._orders import rk_order as rk_order
 from depthjax.ode._orders import rk_order_residuals as rk_order_residuals
+from depthjax.ode._replay import odeint_replay as odeint_replay
 from depthjax.ode._roots import RootReport as RootReport
 from depthjax.ode._roots import characteristic_polynomials as characteristic_polynomials
 from depthjax.ode._roots import is_consistent as is_consistent
@@ -49,3 +53,8 @@ from depthjax.ode._tableaus import RALSTON as RALSTON
 from depthjax.ode._tableaus import RK4 as RK4
 from depthjax.ode._tableaus import TSIT5 as TSIT5
 from depthjax.ode._tableaus import theta_tableau as theta_tableau
+
+if TYPE_CHECKING:
+    from depthjax.ode._adaptive import solve_ivp as solve_ivp
+
+__getattr__, __dir__ = lazy_names(__name__, {"solve_ivp": "_adaptive"})

@@ -76,6 +76,6 @@ def scalar_time(function: str, name: str, t: Any, dtype: Any) -> jax.Array:
     Raises:
         ValueError: not a scalar.
     """
-    if jnp.shape(t) != ():
-        raise ValueError(f"{function}: {name} has shape {jnp.shape(t)}, expected a scalar")
+    if np.shape(t) != ():
+        raise ValueError(f"{function}: {name} has shape {np.shape(t)}, expected a scalar")
     return jnp.asarray(t).astype(dtype)

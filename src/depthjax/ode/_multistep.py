@@ -38,7 +38,7 @@ def _require_stable(method):
     report = root_condition(method)
     if not report.satisfied:
         raise ValueError(
-            f"{_NAME}: root_condition fails: largest root {np.abs(report.roots[0]):.4f}; expected a zero-stable method; "
+            f"{_NAME}: root_condition fails: largest root {np.abs(report.roots[0]):.4f}, expected zero-stability; "
             f"pass allow_unstable=True to study it"
         )
 
