@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING
 
 from depthjax.core._lazy import lazy_names
+from depthjax.ode._check import AdjointReport as AdjointReport
+from depthjax.ode._check import adjoint_check as adjoint_check
+from depthjax.ode._continuous import odeint_backsolve as odeint_backsolve
+from depthjax.ode._continuous import odeint_interpolated as odeint_interpolated
 from depthjax.ode._families import adams_bashforth as adams_bashforth
 from depthjax.ode._families import adams_moulton as adams_moulton
 from depthjax.ode._families import bdf as bdf
@@ -24,10 +28,14 @@ from depthjax.ode._orders import richardson as richardson
 from depthjax.ode._orders import rk_order as rk_order
 from depthjax.ode._orders import rk_order_residuals as rk_order_residuals
 from depthjax.ode._replay import odeint_replay as odeint_replay
+from depthjax.ode._reversible import odeint_reversible as odeint_reversible
 from depthjax.ode._roots import RootReport as RootReport
 from depthjax.ode._roots import characteristic_polynomials as characteristic_polynomials
 from depthjax.ode._roots import is_consistent as is_consistent
 from depthjax.ode._roots import root_condition as root_condition
+from depthjax.ode._sensitivity import SensitivityResult as SensitivityResult
+from depthjax.ode._sensitivity import forward_sensitivity as forward_sensitivity
+from depthjax.ode._sensitivity import linear_ode_gradient as linear_ode_gradient
 from depthjax.ode._solution import Solution as Solution
 from depthjax.ode._solution import StepResult as StepResult
 from depthjax.ode._stability import boundary_locus as boundary_locus

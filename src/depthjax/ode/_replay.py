@@ -82,10 +82,11 @@ def odeint_replay(
         )
     else:
         ts, ys = given.t1[None], jax.tree.map(lambda leaf: leaf[None], ys)
-    return _solution(lax.stop_gradient(ts) if step_times else ts, ys, path)
+    return as_solution(lax.stop_gradient(ts) if step_times else ts, ys, path)
 
 
-def _solution(ts: jax.Array, ys: Any, path: Path) -> Solution:
+def as_solution(ts: jax.Array, ys: Any, path: Path) -> Solution:
+    """What a path amounts to; NaN if it did not come to its end."""
     rejected = path.num_attempts - path.num_accepted
     residual = jnp.zeros((), ts.dtype)
     return Solution(ts, nan_unless(path.done, ys), path.done, path.num_attempts, rejected, residual)
