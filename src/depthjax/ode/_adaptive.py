@@ -1,0 +1,106 @@
+"""Adaptive solutions by diffrax behind one function call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from depthjax.core._options import at_least, chosen
+from depthjax.ode._arguments import require_field, scalar_time, state, state_dtype, times
+from depthjax.ode._solution import Solution, nan_unless
+
+_NAME = "solve_ivp"
+SOLVERS: dict[str, Callable[[], Any]] = {
+    "euler": lambda: diffrax.HalfSolver(diffrax.Euler()),
+    "midpoint": diffrax.Midpoint,
+    "heun": diffrax.Heun,
+    "ralston": diffrax.Ralston,
+    "bosh3": diffrax.Bosh3,
+    "dopri5": diffrax.Dopri5,
+    "tsit5": diffrax.Tsit5,
+    "dopri8": diffrax.Dopri8,
+    "implicit_euler": diffrax.ImplicitEuler,
+    "kvaerno3": diffrax.Kvaerno3,
+    "kvaerno5": diffrax.Kvaerno5,
+    "kencarp4": diffrax.KenCarp4,
+}
+ADJOINTS: dict[str, Callable[[], Any]] = {
+    "recursive": diffrax.RecursiveCheckpointAdjoint,
+    "direct": diffrax.DirectAdjoint,
+    "forward": diffrax.ForwardMode,
+    "backsolve": diffrax.BacksolveAdjoint,
+}
+
+
+def solve_ivp(
+    f: Callable[[jax.Array, Any, Any], Any],
+    y0: Any,
+    t0: ArrayLike,
+    t1: ArrayLike,
+    args: Any = None,
+    *,
+    solver: str = "dopri5",
+    rtol: float = 1e-6,
+    atol: float = 1e-6,
+    max_steps: int = 4096,
+    ts: ArrayLike | None = None,
+    adjoint: str = "recursive",
+) -> Solution:
+    """Integrate y' = f(t, y, args) adaptively with a solver of diffrax.
+
+    Args:
+        f: slope, f(t, y, args).
+        y0: state at t0, a pytree of floating arrays.
+        t0: () start.
+        t1: () end, before or after t0.
+        args: pytree passed to f.
+        solver: static, euler, midpoint, heun, ralston, bosh3, dopri5, tsit5, dopri8; implicit_euler, kvaerno3, kvaerno5
+            and kencarp4 for stiff problems.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        max_steps: static, steps at most.
+        ts: (n,) times to save within [t0, t1], or None for t1 alone.
+        adjoint: static, "recursive" checkpoints, "direct" differentiation, "forward" mode, or "backsolve".
+
+    Returns:
+        `Solution`.
+
+    Raises:
+        ValueError: unknown solver or adjoint, f, or ts.
+        TypeError: integer or complex y0.
+
+    Numerics: "backsolve" reconstructs y backwards in time, which is wrong, and says nothing, where solutions contract:
+        use it only where `adjoint_check` finds it right. "euler" is compared with two half steps. Running into
+        `max_steps` gives NaN and `converged` False.
+
+    Source: Kidger, On Neural Differential Equations (2022), chapter 5.
+    """
+    chosen(_NAME, "solver", solver, SOLVERS)
+    chosen(_NAME, "adjoint", adjoint, ADJOINTS)
+    at_least(_NAME, "max_steps", max_steps, 1)
+    y0 = state(_NAME, y0)
+    dtype = state_dtype(y0)
+    t0, t1 = (scalar_time(_NAME, name, t, dtype) for name, t in (("t0", t0), ("t1", t1)))
+    require_field(_NAME, f, t0, y0, args)
+    grid = None if ts is None else times(_NAME, ts, dtype)
+    result = diffrax.diffeqsolve(
+        diffrax.ODETerm(f),
+        SOLVERS[solver](),
+        t0,
+        t1,
+        None,
+        y0,
+        args,
+        saveat=diffrax.SaveAt(t1=True) if grid is None else diffrax.SaveAt(ts=grid),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        adjoint=ADJOINTS[adjoint](),
+        max_steps=max_steps,
+        throw=False,
+    )
+    converged = result.result == diffrax.RESULTS.successful
+    counts = [jnp.asarray(result.stats[name], jnp.int32) for name in ("num_steps", "num_rejected_steps")]
+    grid = t1[None] if grid is None else grid
+    return Solution(grid, nan_unless(converged, result.ys), converged, *counts, jnp.zeros((), dtype))

@@ -1,0 +1,61 @@
+"""Newton's method for the implicit equations of a step, differentiable by the implicit function theorem."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class NewtonResult(NamedTuple):
+    """Root (m,), whether the iteration settled, and the largest defect at the root."""
+
+    value: jax.Array
+    converged: jax.Array
+    residual: jax.Array
+
+
+def newton(
+    defect: Callable[[jax.Array, Any], jax.Array],
+    guess: jax.Array,
+    params: Any,
+    scale: jax.Array,
+    *,
+    num_newton: int,
+    tol: float | None,
+) -> NewtonResult:
+    """Solve defect(z, params) = 0 for z (m,).
+
+    `defect` closes over no tracer. The iteration is not differentiated: two further Newton steps from its end are,
+    which move nothing and carry the derivatives of the root up to the third order.
+    """
+    tol = 256 * float(jnp.finfo(guess.dtype).eps) if tol is None else tol
+    frozen, scale = lax.stop_gradient((params, scale))
+
+    def cond(carry):
+        _, done, count = carry
+        return ~done & (count < num_newton)
+
+    def body(carry):
+        z, _, count = carry
+        step = _step(defect, z, frozen)
+        z = z - step
+        size = jnp.maximum(scale, _largest(z))
+        return z, _largest(step) <= tol * size, count + 1
+
+    z, converged, _ = lax.while_loop(cond, body, (lax.stop_gradient(guess), jnp.zeros((), bool), jnp.int32(0)))
+    for _ in range(2):
+        z = z - _step(defect, z, params)
+    return NewtonResult(z, converged & jnp.isfinite(z).all(), lax.stop_gradient(_largest(defect(z, params))))
+
+
+def _step(defect, z, params):
+    """J^-1 defect; NaN where the Jacobian is not finite, as at a root of y^(1/5) = 0, instead of a step of zero."""
+    jacobian = jax.jacfwd(defect)(z, params)
+    finite = jnp.isfinite(jacobian).all()
+    return jnp.linalg.solve(jnp.where(finite, jacobian, jnp.nan), defect(z, params))
+
+
+def _largest(z):
+    return jnp.max(jnp.abs(z), initial=0.0)
