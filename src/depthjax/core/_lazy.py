@@ -10,7 +10,7 @@ def lazy_names(package: str, homes: dict[str, str]) -> tuple[Callable[[str], Any
 
     Args:
         package: the package's `__name__`.
-        homes: public name -> module of the package.
+        homes: public name -> module of the package; a name that is its own home is the module itself.
 
     Returns:
         The two module-level hooks of PEP 562.
@@ -19,7 +19,8 @@ def lazy_names(package: str, homes: dict[str, str]) -> tuple[Callable[[str], Any
     def __getattr__(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        module = importlib.import_module(f"{package}.{homes[name]}")
+        return module if homes[name] == name else getattr(module, name)
 
     def __dir__() -> list[str]:
         return sorted({*importlib.import_module(package).__dict__, *homes})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from depthjax.core._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from depthjax.flows import continuous as continuous
     from depthjax.flows._apply import Apply as Apply
     from depthjax.flows._autoregressive_flows import iaf as iaf
     from depthjax.flows._autoregressive_flows import maf as maf
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from depthjax.flows._checkpoint import load_state as load_state
     from depthjax.flows._checkpoint import save_state as save_state
     from depthjax.flows._context import bind as bind
+    from depthjax.flows._continuous_recipe import continuous_flow as continuous_flow
     from depthjax.flows._conv_nets import conv_conditioner as conv_conditioner
     from depthjax.flows._coupling_flows import nice as nice
     from depthjax.flows._coupling_flows import nsf_coupling as nsf_coupling
@@ -60,6 +62,8 @@ __getattr__, __dir__ = lazy_names(
         "bind": "_context",
         "bits_per_dim": "_quantize",
         "bnaf": "_neural_flows",
+        "continuous": "continuous",
+        "continuous_flow": "_continuous_recipe",
         "conv_conditioner": "_conv_nets",
         "dequantize_uniform": "_quantize",
         "dequantize_variational": "_quantize",
