@@ -11,6 +11,8 @@ from depthjax.diffusion._discrete import cosine_schedule as cosine_schedule
 from depthjax.diffusion._discrete import linear_schedule as linear_schedule
 from depthjax.diffusion._discrete import respace as respace
 from depthjax.diffusion._discrete import zero_terminal_snr as zero_terminal_snr
+from depthjax.diffusion._flow_likelihood import FlowLogProb as FlowLogProb
+from depthjax.diffusion._flow_likelihood import probability_flow_log_prob as probability_flow_log_prob
 from depthjax.diffusion._flow_matching import FlowPair as FlowPair
 from depthjax.diffusion._flow_matching import flow_matching_loss as flow_matching_loss
 from depthjax.diffusion._flow_matching import flow_matching_pair as flow_matching_pair

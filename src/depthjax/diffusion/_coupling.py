@@ -8,27 +8,37 @@ from depthjax.core import require_shape
 from depthjax.core._options import chosen
 from depthjax.diffusion._arguments import batch
 from depthjax.numerics import pairwise_squared_distance
+from depthjax.transport import sinkhorn
 
 
 def minibatch_coupling(
-    key: jax.Array, x0: ArrayLike, x1: ArrayLike, *, method: str = "independent"
+    key: jax.Array,
+    x0: ArrayLike,
+    x1: ArrayLike,
+    *,
+    method: str = "independent",
+    epsilon: ArrayLike | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Pair the noise of a batch with its data.
 
     "independent": at random. "sorted": by rank, the optimal pairing of scalars. "exact": the pairing of least total
-    squared distance.
+    squared distance. "sinkhorn": pairs drawn from the entropic plan for the squared distance.
 
     Args:
-        key: PRNG key, for "independent" only.
+        key: PRNG key, for "independent" and "sinkhorn".
         x0: (n, *event) noise.
         x1: (n, *event) data.
-        method: "independent", "sorted" (events of one coordinate) or "exact".
+        method: "independent", "sorted" (events of one coordinate), "exact" or "sinkhorn".
+        epsilon: () strength of the entropy of "sinkhorn", in the unit of the squared distance.
 
     Returns:
-        x0, and x1 in the order of its partners. Gradients flow through the points, not through the choice of pairs.
+        x0, and x1 in the order of its partners: a permutation, but for "sinkhorn", which draws a partner for each x0
+        from its row of the plan, with repetition; NaN where the plan's marginals are off by more than 1e-3. Gradients
+        flow through the points, not through the choice of pairs.
 
     Raises:
-        ValueError: shapes differ, an unknown method, or "sorted" for events of several coordinates.
+        ValueError: shapes differ, an unknown method, "sorted" for events of several coordinates, or an epsilon that is
+            missing for "sinkhorn" or given for another method.
         TypeError: integer data.
 
     Cost:
@@ -40,7 +50,9 @@ def minibatch_coupling(
         sec. 3.2.
     """
     name = "minibatch_coupling"
-    chosen(name, "method", method, ("independent", "sorted", "exact"))
+    chosen(name, "method", method, ("independent", "sorted", "exact", "sinkhorn"))
+    if (method == "sinkhorn") != (epsilon is not None):
+        raise ValueError(f"{name}: epsilon is {epsilon} with method {method!r}, expected one exactly for 'sinkhorn'")
     x0, x1 = batch(name, x0, "x0"), batch(name, x1, "x1")
     require_shape(name, "x1", x1, x0.shape)
     count = x0.shape[0]
@@ -52,7 +64,18 @@ def minibatch_coupling(
             raise ValueError(f"{name}: events have shape {x0.shape[1:]}, expected one coordinate to sort; use 'exact'")
         ranks = jnp.argsort(jnp.argsort(rows[0][:, 0]))
         return x0, x1[jnp.argsort(rows[1][:, 0])[ranks]]
-    return x0, x1[assignment(pairwise_squared_distance(*rows))]
+    cost = pairwise_squared_distance(*rows)
+    if method == "exact":
+        return x0, x1[assignment(cost)]
+    return x0, _drawn(key, x1, cost, epsilon)
+
+
+def _drawn(key, x1, cost, epsilon):
+    """A partner for each row, from the entropic plan."""
+    found = sinkhorn(cost, epsilon=epsilon, tol=1e-3)
+    logits = (found.g[None, :] - cost) / jnp.asarray(epsilon, cost.dtype)
+    partners = jax.random.categorical(key, logits, axis=1)
+    return jnp.where(found.converged, x1[partners], jnp.nan)
 
 
 def assignment(cost: jax.Array) -> jax.Array:
