@@ -42,7 +42,7 @@ def test_every_row_names_a_test():
     named = [re.findall(r"`(test_\w+)`", row) for row in rows]
     named = [names[-1] for names in named if names]
     here = set()
-    for file in ("test_errata.py", "test_errata_inference.py", "test_errata_stein.py"):
+    for file in ("test_errata.py", "test_errata_inference.py", "test_errata_ode.py", "test_errata_stein.py"):
         here |= set(re.findall(r"^def (test_\w+)", (ROOT / "tests" / "docs" / file).read_text(), re.MULTILINE))
     here -= {"test_every_row_names_a_test"}
     assert len(named) == len(set(named))

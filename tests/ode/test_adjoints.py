@@ -49,10 +49,10 @@ def test_failures_and_refusals(name):
 
 
 def test_reconstruction_fails_on_a_contracting_field():
-    """y' = -12 y over unit time: the reverse pass multiplies errors by e^12; replay does not reconstruct."""
+    """y' = -8 y over unit time: the reverse pass multiplies errors by e^8; replay does not reconstruct."""
     field = lambda t, y, r: -r * y + jnp.sin(y)  # noqa: E731
-    y, r = np.array([1.0, -0.5], DTYPE), DTYPE(12.0)
-    tol = 1e-7 if X64 else 1e-4
+    y, r = np.array([1.0, -0.5], DTYPE), DTYPE(8.0)
+    tol = 1e-6
     names = ("replay", "interpolated", "backsolve", "heun")
     loss = lambda s: jnp.sum(s.y1**2) * DTYPE(1e8)  # noqa: E731
     options = {"rtol": tol, "atol": tol, "max_steps": 512, "num_steps": 64, "adjoints": names}
@@ -60,7 +60,7 @@ def test_reconstruction_fails_on_a_contracting_field():
     assert report.reconstruction_error["replay"] == 0.0
     assert report.reconstruction_error["backsolve"] > 1e2 * tol
     assert report.gradient_error["replay"] < 0.2
-    assert report.reconstruction_error["heun"] > 1e3 * EPS
+    assert report.reconstruction_error["heun"] > 8 * EPS
     assert all(report.forward_evaluations[name] > 0 and report.backward_evaluations[name] > 0 for name in names)
     assert report.forward_evaluations["heun"] == 128
 
