@@ -65,6 +65,22 @@ def test_reconstruction_fails_on_a_contracting_field():
     assert report.forward_evaluations["heun"] == 128
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not X64, reason="shows that tolerance is not the cause")
+def test_backsolve_is_wrong_on_a_neural_field_over_a_long_time():
+    """MLP 4-32-4, T = 100: the reconstructed path has nothing to do with the path, at 1e-6 and at 1e-9."""
+    rng = np.random.default_rng(0)
+    a, b, c, d = (scale * rng.normal(size=s) for scale, s in ((1, (4, 32)), (0.3, 32), (8**-0.5, (32, 4)), (0.3, 4)))
+    field = lambda t, y, w: jnp.tanh(jax.nn.softplus(y @ w[0] + w[1][None]) @ w[2] + w[3][None])  # noqa: E731
+    y = rng.normal(size=(64, 4))
+    for tol in (1e-6, 1e-9):
+        options = {"adjoints": ("replay", "backsolve"), "rtol": tol, "atol": tol}
+        report = ode.adjoint_check(lambda s: jnp.mean(s.y1**2), field, y, 0.0, 100.0, (a, b, c, d), **options)
+        assert report.gradient_error["replay"] < 1e-3
+        assert report.gradient_error["backsolve"] > 0.2
+        assert report.reconstruction_error["backsolve"] > 1.0
+
+
 SCHEMES = [("heun", ode.RK4), ("alf", ode.RK4), ("coupled", ode.RK4), ("coupled", ode.EULER)]
 
 

@@ -25,7 +25,7 @@ def block_length(function: str, remat: Any, num_steps: int) -> int | None:
 
 
 def scan_steps(body: Callable, carry: Any, xs: Any, h: jax.Array, block: int | None) -> tuple[Any, Any]:
-    """Scan body(carry, (xs, h)) over steps (n,), recomputing blocks in the reverse pass.
+    """Scan body(carry, (xs, h)) over steps (n,), recomputing blocks, and in them steps, in the reverse pass.
 
     A last block that is not full is filled with repeats of the last step at length zero; what they give is cut off.
     """
@@ -42,6 +42,7 @@ def scan_steps(body: Callable, carry: Any, xs: Any, h: jax.Array, block: int | N
 
     xs = jax.tree.map(lambda v: blocked(v, jnp.broadcast_to(v[-1:], (extra, *v.shape[1:]))), xs)
     h = blocked(h, jnp.zeros((extra,), h.dtype))
-    inner = jax.checkpoint(lambda carry, xs: lax.scan(body, carry, xs), prevent_cse=False)
+    step = jax.checkpoint(body, prevent_cse=False)
+    inner = jax.checkpoint(lambda carry, xs: lax.scan(step, carry, xs), prevent_cse=False)
     carry, out = lax.scan(inner, carry, (xs, h))
     return carry, jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:num_steps], out)
