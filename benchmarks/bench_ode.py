@@ -15,10 +15,16 @@ from depthjax import ode
 from harness import Comparison, compare, save
 
 
-def weights(shapes, seed=0):
-    """Normal weights of layers, scaled by fan-in."""
+def weights(shapes, scale=1.0, seed=0):
+    """Normal weights of layers with standard deviation scale / sqrt(fan-in), and biases of 0.3."""
     rng = np.random.default_rng(seed)
-    return [(jnp.asarray(rng.normal(size=s) / s[0] ** 0.5, jnp.float32), jnp.zeros(s[1], jnp.float32)) for s in shapes]
+    return [
+        (
+            jnp.asarray(scale * rng.normal(size=s) / s[0] ** 0.5, jnp.float32),
+            jnp.asarray(0.3 * rng.normal(size=s[1]), jnp.float32),
+        )
+        for s in shapes
+    ]
 
 
 def small_network(t, y, w):
@@ -121,12 +127,12 @@ def main():
     plane = jax.random.normal(jax.random.key(1), (256, 2))
     tables = [
         adaptive(
-            small_network, batch, weights([(4, 32), (32, 4)]), 100.0, tol=1e-4, max_steps=256,
+            small_network, batch, weights([(4, 32), (32, 4)], 2.0), 100.0, tol=1e-6, max_steps=256,
             title="MLP 4-32-4, batch 64", seconds=seconds,
         ),
         adaptive(
-            flow_field, (plane, jnp.zeros(256)), weights([(3, 64), (64, 64), (64, 2)]), 1.0, tol=1e-4, max_steps=64,
-            title="planar flow with exact divergence", seconds=seconds,
+            flow_field, (plane, jnp.zeros(256)), weights([(3, 64), (64, 64), (64, 2)], 2.0), 1.0, tol=1e-5,
+            max_steps=64, title="planar flow with exact divergence", seconds=seconds,
         ),
         *(fixed(n, seconds=seconds) for n in (256, 1024, 4096)),
     ]  # fmt: skip

@@ -49,10 +49,10 @@ def test_failures_and_refusals(name):
 
 
 def test_reconstruction_fails_on_a_contracting_field():
-    """y' = -12 y over unit time: the reverse pass multiplies errors by e^12; replay does not reconstruct."""
+    """y' = -8 y over unit time: the reverse pass multiplies errors by e^8; replay does not reconstruct."""
     field = lambda t, y, r: -r * y + jnp.sin(y)  # noqa: E731
-    y, r = np.array([1.0, -0.5], DTYPE), DTYPE(12.0)
-    tol = 1e-7 if X64 else 1e-4
+    y, r = np.array([1.0, -0.5], DTYPE), DTYPE(8.0)
+    tol = 1e-6
     names = ("replay", "interpolated", "backsolve", "heun")
     loss = lambda s: jnp.sum(s.y1**2) * DTYPE(1e8)  # noqa: E731
     options = {"rtol": tol, "atol": tol, "max_steps": 512, "num_steps": 64, "adjoints": names}
@@ -60,9 +60,25 @@ def test_reconstruction_fails_on_a_contracting_field():
     assert report.reconstruction_error["replay"] == 0.0
     assert report.reconstruction_error["backsolve"] > 1e2 * tol
     assert report.gradient_error["replay"] < 0.2
-    assert report.reconstruction_error["heun"] > 1e3 * EPS
+    assert report.reconstruction_error["heun"] > 8 * EPS
     assert all(report.forward_evaluations[name] > 0 and report.backward_evaluations[name] > 0 for name in names)
     assert report.forward_evaluations["heun"] == 128
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not X64, reason="shows that tolerance is not the cause")
+def test_backsolve_is_wrong_on_a_neural_field_over_a_long_time():
+    """MLP 4-32-4, T = 100: the reconstructed path has nothing to do with the path, at 1e-6 and at 1e-9."""
+    rng = np.random.default_rng(0)
+    a, b, c, d = (scale * rng.normal(size=s) for scale, s in ((1, (4, 32)), (0.3, 32), (8**-0.5, (32, 4)), (0.3, 4)))
+    field = lambda t, y, w: jnp.tanh(jax.nn.softplus(y @ w[0] + w[1][None]) @ w[2] + w[3][None])  # noqa: E731
+    y = rng.normal(size=(64, 4))
+    for tol in (1e-6, 1e-9):
+        options = {"adjoints": ("replay", "backsolve"), "rtol": tol, "atol": tol}
+        report = ode.adjoint_check(lambda s: jnp.mean(s.y1**2), field, y, 0.0, 100.0, (a, b, c, d), **options)
+        assert report.gradient_error["replay"] < 1e-3
+        assert report.gradient_error["backsolve"] > 0.2
+        assert report.reconstruction_error["backsolve"] > 1.0
 
 
 SCHEMES = [("heun", ode.RK4), ("alf", ode.RK4), ("coupled", ode.RK4), ("coupled", ode.EULER)]

@@ -18,6 +18,7 @@ from depthjax.ode._intervals import is_a_stable as is_a_stable
 from depthjax.ode._intervals import is_l_stable as is_l_stable
 from depthjax.ode._intervals import real_interval as real_interval
 from depthjax.ode._intervals import stability_angle_degrees as stability_angle_degrees
+from depthjax.ode._irregular import ode_rnn as ode_rnn
 from depthjax.ode._methods import LMM as LMM
 from depthjax.ode._methods import Tableau as Tableau
 from depthjax.ode._orders import LMMOrder as LMMOrder
@@ -28,7 +29,16 @@ from depthjax.ode._orders import richardson as richardson
 from depthjax.ode._orders import rk_order as rk_order
 from depthjax.ode._orders import rk_order_residuals as rk_order_residuals
 from depthjax.ode._replay import odeint_replay as odeint_replay
+from depthjax.ode._residual import augment as augment
+from depthjax.ode._residual import drop_layer as drop_layer
+from depthjax.ode._residual import refine_depth as refine_depth
+from depthjax.ode._residual import residual_net as residual_net
+from depthjax.ode._residual import unaugment as unaugment
 from depthjax.ode._reversible import odeint_reversible as odeint_reversible
+from depthjax.ode._revnet import RevNet as RevNet
+from depthjax.ode._revnet import hamiltonian_net as hamiltonian_net
+from depthjax.ode._revnet import leapfrog_net as leapfrog_net
+from depthjax.ode._revnet import midpoint_net as midpoint_net
 from depthjax.ode._roots import RootReport as RootReport
 from depthjax.ode._roots import characteristic_polynomials as characteristic_polynomials
 from depthjax.ode._roots import is_consistent as is_consistent

@@ -24,20 +24,25 @@ def block_length(function: str, remat: Any, num_steps: int) -> int | None:
     raise ValueError(f"{function}: remat is {remat!r}, expected None, 'step', 'sqrt' or a block length of at least 1")
 
 
-def scan_steps(body: Callable, carry: Any, t: jax.Array, h: jax.Array, block: int | None) -> tuple[Any, Any]:
-    """Scan body(carry, (t, h)) over steps (n,), recomputing blocks in the reverse pass.
+def scan_steps(body: Callable, carry: Any, xs: Any, h: jax.Array, block: int | None) -> tuple[Any, Any]:
+    """Scan body(carry, (xs, h)) over steps (n,), recomputing blocks, and in them steps, in the reverse pass.
 
-    A last block that is not full is filled with steps of length zero at the last time; what they give is cut off.
+    A last block that is not full is filled with repeats of the last step at length zero; what they give is cut off.
     """
-    num_steps = t.shape[0]
+    num_steps = h.shape[0]
     if block is None or num_steps == 0:
-        return lax.scan(body, carry, (t, h))
+        return lax.scan(body, carry, (xs, h))
     if block == 1:
-        return lax.scan(jax.checkpoint(body, prevent_cse=False), carry, (t, h))
+        return lax.scan(jax.checkpoint(body, prevent_cse=False), carry, (xs, h))
     num_blocks = -(-num_steps // block)
     extra = num_blocks * block - num_steps
-    t = jnp.concatenate([t, jnp.broadcast_to(t[-1] + h[-1], (extra,))]).reshape(num_blocks, block)
-    h = jnp.concatenate([h, jnp.zeros((extra,), h.dtype)]).reshape(num_blocks, block)
-    inner = jax.checkpoint(lambda carry, xs: lax.scan(body, carry, xs), prevent_cse=False)
-    carry, out = lax.scan(inner, carry, (t, h))
+
+    def blocked(leaf, filling):
+        return jnp.concatenate([leaf, filling]).reshape(num_blocks, block, *leaf.shape[1:])
+
+    xs = jax.tree.map(lambda v: blocked(v, jnp.broadcast_to(v[-1:], (extra, *v.shape[1:]))), xs)
+    h = blocked(h, jnp.zeros((extra,), h.dtype))
+    step = jax.checkpoint(body, prevent_cse=False)
+    inner = jax.checkpoint(lambda carry, xs: lax.scan(step, carry, xs), prevent_cse=False)
+    carry, out = lax.scan(inner, carry, (xs, h))
     return carry, jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:num_steps], out)

@@ -43,8 +43,8 @@ def solve_fixed(
         args: pytree passed to f.
         method: `Tableau`, or `LMM` on a uniform grid.
         substeps: static, steps in each interval.
-        remat: static, what the reverse pass recomputes: None nothing, "step" each step, "sqrt" blocks of about the
-            square root of the number of steps, an int blocks of that length.
+        remat: static, what the reverse pass recomputes: None nothing, "step" each step once, "sqrt" blocks of about the
+            square root of the number of steps, an int blocks of that length; a step of a block twice.
         save: static, "all" times or the "last" one.
         starter: one-step method for the first k - 1 steps of an `LMM`; RK4 up to order 5, DOPRI5 at 6, else GAUSS6.
         corrector: static, how an implicit `LMM` is solved: "newton", or a predictor of Adams and Bashforth with one
@@ -66,7 +66,7 @@ def solve_fixed(
         under an `LMM`, gives NaN everywhere and `converged` False.
 
     Cost: memory of the reverse pass for N steps: O(N stages activations) for None, O(N |y|) for "step",
-        O(sqrt(N) (|y| + activations)) for "sqrt" with `save="last"`. Compile time does not grow with N.
+        O(sqrt(N) |y| + activations) for "sqrt" with `save="last"`. Compile time does not grow with N.
 
     Source: Griewank and Walther, Evaluating Derivatives (2008), 12.2, for the blocks.
     """
