@@ -1,9 +1,9 @@
 """depthjax: deep generative modelling and deep-learning theory as pure JAX functions.
 
 The contract (`record`, `Distribution`, `Bijector`, `constraints`, ...) is here; the packages load on first use:
-`depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.stein`,
-`depthjax.vi`, `depthjax.adversarial`, `depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`,
-`depthjax.diagnostics`.
+`depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.transport`,
+`depthjax.stein`, `depthjax.vi`, `depthjax.latent`, `depthjax.adversarial`, `depthjax.diffusion`, `depthjax.ode`,
+`depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`, `depthjax.diagnostics`.
 """
 
 import importlib
@@ -34,20 +34,24 @@ if TYPE_CHECKING:
     from depthjax import adversarial as adversarial
     from depthjax import bijectors as bijectors
     from depthjax import diagnostics as diagnostics
+    from depthjax import diffusion as diffusion
     from depthjax import distributions as distributions
     from depthjax import divergences as divergences
     from depthjax import flows as flows
     from depthjax import freeprob as freeprob
+    from depthjax import latent as latent
     from depthjax import meanfield as meanfield
     from depthjax import numerics as numerics
+    from depthjax import ode as ode
     from depthjax import stein as stein
+    from depthjax import transport as transport
     from depthjax import vi as vi
 
 __version__ = "0.1.0"
 
 _PACKAGES = (
-    "adversarial", "bijectors", "core", "diagnostics", "distributions", "divergences", "flows", "freeprob", "meanfield",
-    "numerics", "stein", "vi",
+    "adversarial", "bijectors", "core", "diagnostics", "diffusion", "distributions", "divergences", "flows",
+    "freeprob", "latent", "meanfield", "numerics", "ode", "stein", "transport", "vi",
 )  # fmt: skip
 
 
