@@ -37,13 +37,15 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 # both precisions, or they go through both dtypes in the float64 leg anyway.
 IN_FLOAT32 = (
     "bijectors", "docs/test_pages.py", "docs/test_readme.py", "flows", "stein/test_ksd.py", "stein/test_svgd.py",
+    *(f"diffusion/test_{name}.py" for name in ("losses", "predictions", "samplers")),
     *(f"distributions/test_{name}.py" for name in ("assembled", "composite", "conjugate", "count_vectors",
       "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),
     *(f"vi/test_{name}.py" for name in ("cavi", "fit", "guides", "pathfinder")),
 )  # fmt: skip
 IN_FLOAT64 = (
-    "adversarial/test_games.py", "core/test_constraints.py", "diagnostics", "divergences", "freeprob", "meanfield",
-    "numerics", "stein/test_kernels.py",
+    "adversarial/test_games.py", "core/test_constraints.py", "diagnostics", "divergences", "freeprob", "latent",
+    "meanfield", "numerics", "ode", "stein/test_kernels.py", "theory", "transport",
+    *(f"diffusion/test_{name}.py" for name in ("flow_likelihood", "flow_matching", "schedules", "score_matching")),
     *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
       "student_t", "truncated_normal", "von_mises")),
     *(f"vi/test_{name}.py" for name in ("analytic_kl", "annealed", "bounds", "estimators", "pathwise", "relaxed")),
