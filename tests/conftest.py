@@ -36,7 +36,8 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 # `make test` runs these named tests in one leg and leaves them, in the other, to `make test-all`: they find the same in
 # both precisions, or they go through both dtypes in the float64 leg anyway.
 IN_FLOAT32 = (
-    "bijectors", "docs/test_pages.py", "docs/test_readme.py", "flows", "stein/test_ksd.py", "stein/test_svgd.py",
+    "bijectors", "docs/test_pages.py", "docs/test_readme.py", "stein/test_ksd.py", "stein/test_svgd.py",
+    *(f"flows/test_{name}.py" for name in ("fit", "glow", "greedy", "made", "recipes", "utilities")),
     *(f"diffusion/test_{name}.py" for name in ("losses", "predictions", "samplers")),
     *(f"distributions/test_{name}.py" for name in ("assembled", "composite", "conjugate", "count_vectors",
       "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),

@@ -10,15 +10,24 @@ from depthjax.divergences._discrete import generalised_kl
 from depthjax.divergences._gaussian import kl_gaussian, kl_mvn
 from depthjax.divergences._kl import has_kl, kl, register_kl
 from depthjax.divergences._scalars import exp_gap
-from depthjax.numerics import bessel_ratio, deviance, log_i0e, log_ratio, log_sigmoid
+from depthjax.numerics import bessel_ratio, deviance, log_i0e, log_ratio, log_sigmoid, stirling_error
 
 _EULER, _LOG_2 = 0.5772156649015329, math.log(2.0)
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def _gamma_gap(a, b):
-    """Log Gamma(b) - log Gamma(a) - (b - a) digamma(a), the Bregman divergence of log Gamma."""
-    return jax.lax.lgamma(b) - jax.lax.lgamma(a) - (b - a) * jax.lax.digamma(a)
+    """Log Gamma(b) - log Gamma(a) - (b - a) digamma(a), the Bregman divergence of log Gamma.
+
+    Where both are large, by those of the terms of log Gamma(x) = x log x - x - log(x)/2 + R(x) + const.
+    """
+    large = (a > 16.0) & (b > 16.0)
+    u, v = jnp.where(large, a, 32.0), jnp.where(large, b, 32.0)
+    rest, slope = jax.jvp(stirling_error, (u,), (jnp.ones_like(u),))
+    series = deviance(v, u) + 0.5 * deviance(u, v) / u + (stirling_error(v) - rest - (v - u) * slope)
+    a, b = jnp.where(large, 1.0, a), jnp.where(large, 1.0, b)
+    plain = jax.lax.lgamma(b) - jax.lax.lgamma(a) - (b - a) * jax.lax.digamma(a)
+    return jnp.where(large, series, plain)
 
 
 @register_kl(d.Normal, d.Normal)

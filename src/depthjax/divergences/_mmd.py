@@ -35,7 +35,7 @@ def median_bandwidth(x: ArrayLike, y: ArrayLike) -> jax.Array:
     some = [v[:: -(-v.shape[0] // _MOST_FOR_MEDIAN)] for v in (x, y)]
     pooled = jax.lax.stop_gradient(jnp.concatenate(some))
     rows, columns = jnp.triu_indices(pooled.shape[0], 1)
-    median = jnp.sqrt(jnp.median(pairwise_squared_distance(pooled, pooled)[rows, columns]))
+    median = jnp.median(jnp.sqrt(pairwise_squared_distance(pooled, pooled)[rows, columns]))
     return jnp.where(median > 0.0, median, 1.0)
 
 
