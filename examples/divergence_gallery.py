@@ -1,7 +1,7 @@
 """What a distance between laws says while one slides past the other.
 
 Two uniform laws on the line, one shifted by a: the KL divergence is infinite as soon as a is not 0, the Jensen-Shannon
-divergence grows until the supports part and then says log 2 for ever, and the Wasserstein distance is a. Then two normal
+divergence grows until the supports part and then says log 2 for ever, and the Wasserstein distance is a. Then normal
 laws, and samples of them: the slope of transport stays where that of a kernel of fixed width vanishes.
 
 Run: python examples/divergence_gallery.py [--quick] [--seed 0]

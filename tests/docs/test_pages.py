@@ -5,7 +5,16 @@ from doc_blocks import ROOT, blocks, run_page
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/tour.md", "docs/contract.md", "docs/stein.md", "docs/latent.md", "docs/diffusion.md"]
+    "page",
+    [
+        "docs/tour.md",
+        "docs/contract.md",
+        "docs/stein.md",
+        "docs/transport.md",
+        "docs/adversarial.md",
+        "docs/latent.md",
+        "docs/diffusion.md",
+    ],
 )
 def test_page(page):
     assert run_page(page) == sum(language == "text" for language, _ in blocks(page))
@@ -13,4 +22,12 @@ def test_page(page):
 
 def test_every_page_with_code_is_run():
     coded = [path.name for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text()]
-    assert sorted(coded) == ["contract.md", "diffusion.md", "latent.md", "stein.md", "tour.md"]
+    assert sorted(coded) == [
+        "adversarial.md",
+        "contract.md",
+        "diffusion.md",
+        "latent.md",
+        "stein.md",
+        "tour.md",
+        "transport.md",
+    ]
