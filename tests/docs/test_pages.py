@@ -3,31 +3,13 @@
 import pytest
 from doc_blocks import ROOT, blocks, run_page
 
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text())
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "docs/tour.md",
-        "docs/contract.md",
-        "docs/stein.md",
-        "docs/transport.md",
-        "docs/adversarial.md",
-        "docs/latent.md",
-        "docs/diffusion.md",
-    ],
-)
+
+@pytest.mark.parametrize("page", PAGES)
 def test_page(page):
-    assert run_page(page) == sum(language == "text" for language, _ in blocks(page))
+    assert run_page(f"docs/{page}") == sum(language == "text" for language, _ in blocks(f"docs/{page}"))
 
 
-def test_every_page_with_code_is_run():
-    coded = [path.name for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text()]
-    assert sorted(coded) == [
-        "adversarial.md",
-        "contract.md",
-        "diffusion.md",
-        "latent.md",
-        "stein.md",
-        "tour.md",
-        "transport.md",
-    ]
+def test_pages_with_code_are_found():
+    assert {"contract.md", "tour.md"} < set(PAGES)
