@@ -199,7 +199,7 @@ def test_under_vmap_and_with_one_trace():
 
 def test_unstable_methods_are_refused_and_grow_as_predicted():
     ts = np.arange(0.0, 8.0)
-    with pytest.raises(ValueError, match=r"largest root 1.0222; .* pass allow_unstable=True"):
+    with pytest.raises(ValueError, match=r"largest root 1.0222, .* pass allow_unstable=True"):
         ode.solve_fixed(logistic, DTYPE(0.1), ts, DTYPE(1.0), method=ode.bdf(7))
     method = ode.LMM([-1.0, -9.0, 9.0, 1.0], [0.0, 6.0, 6.0, 0.0])
     field = lambda t, y, _: jnp.where(t < 1.5, DTYPE(1e-4), DTYPE(0.0)) * jnp.ones_like(y)  # noqa: E731
