@@ -118,6 +118,48 @@ def fixed(num_steps, *, seconds) -> Comparison:
     return compare(candidates, (w, y), title=f"midpoint gradient, {num_steps} steps", seconds=seconds)
 
 
+def recurrent(num_series, num_times, hidden, *, seconds) -> Comparison:
+    """Hidden states of series at irregular times, one Euler step between two; diffrax solves each interval."""
+    rng = np.random.default_rng(0)
+    ts = jnp.asarray(np.sort(rng.uniform(0, 10, size=(num_series, num_times)), axis=1), jnp.float32)
+    xs = jnp.asarray(rng.normal(size=(num_series, num_times, 2)), jnp.float32)
+    seen = jnp.asarray(rng.uniform(size=(num_series, num_times)) < 0.5)
+    w = tuple(a for a, _ in weights([(hidden, hidden), (hidden, hidden), (2, hidden)]))
+
+    def field(t, h, w):
+        del t
+        return jnp.tanh(h @ w[0])
+
+    def cell(w, h, x):
+        return jnp.tanh(h @ w[1] + x @ w[2])
+
+    def own(w, ts, xs, seen):
+        zero = jnp.zeros(hidden)
+        slope = lambda t, h, _: field(t, h, w)  # noqa: E731
+        return ode.ode_rnn(lambda h, x: cell(w, h, x), slope, zero, ts, xs, seen, method=ode.EULER)
+
+    def peer(w, ts, xs, seen):
+        def body(h, entry):
+            t0, t1, x, known = entry
+            h = diffrax.diffeqsolve(
+                diffrax.ODETerm(field), diffrax.Euler(), t0, t1, t1 - t0, h, w, max_steps=16,
+            ).ys[-1]  # fmt: skip
+            h = jnp.where(known, cell(w, h, x), h)
+            return h, h
+
+        return jax.lax.scan(body, jnp.zeros(hidden), (jnp.append(ts[:1], ts[:-1]), ts, xs, seen))[1]
+
+    def graded(solve):
+        def loss(w, ts, xs, seen):
+            return jnp.mean(jax.vmap(solve, in_axes=(None, 0, 0, 0))(w, ts, xs, seen) ** 2)
+
+        return jax.value_and_grad(loss)
+
+    candidates = {"depthjax": graded(own), "diffrax in a scan": graded(peer)}
+    title = f"recurrent gradient, {num_series} series of {num_times} times, hidden {hidden}"
+    return compare(candidates, (w, ts, xs, seen), title=title, seconds=seconds)
+
+
 def main():
     """Run every comparison and save the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -135,6 +177,7 @@ def main():
             max_steps=64, title="planar flow with exact divergence", seconds=seconds,
         ),
         *(fixed(n, seconds=seconds) for n in (256, 1024, 4096)),
+        recurrent(100, 200, 32, seconds=seconds),
     ]  # fmt: skip
     print(f"\nsaved: {save('ode', tables).name}")
 

@@ -79,6 +79,28 @@ def test_fifth_root_field():
     assert np.isnan(np.asarray(failed.ys)).all()
 
 
+def test_fifth_root_field_away_from_zero():
+    """Implicit Euler: y_n = (C_n h)^(5/4) with C = 1, 1.85667, 2.69200, 3.51783 from the first point that is not 0."""
+    h = 0.1
+    field = lambda t, y, _: y ** DTYPE(0.2)  # noqa: E731
+    got = ode.solve_fixed(field, DTYPE(h**1.25), h * np.arange(1.0, 5.0), method=ode.IMPLICIT_EULER)
+    assert got.converged
+    np.testing.assert_allclose(np.asarray(got.ys, np.float64) ** 0.8 / h, [1, 1.85667, 2.69200, 3.51783], rtol=3e-6)
+
+
+@pytest.mark.skipif(not X64, reason="errors down to 1e-11")
+def test_the_gradient_converges_with_the_order_of_the_method():
+    slope = jax.jit(
+        lambda n: jax.grad(lambda r: end(logistic, DTYPE(0.1), n, r, t1=2.0, method=ode.RK4))(DTYPE(1.3)),
+        static_argnums=0,
+    )
+    t, e = 2.0, np.exp(1.3 * 2.0)
+    exact = t * 0.09 * e / (0.9 + 0.1 * e) ** 2
+    np.testing.assert_allclose(exact, 0.48025745, atol=5e-9)
+    errors = [abs(float(slope(n)) - exact) for n in (16, 32)]
+    np.testing.assert_allclose(np.log2(errors[0] / errors[1]), 4, atol=0.2)
+
+
 def test_newton_that_does_not_settle_gives_nan_in_value_and_gradient():
     def run(y):
         return ode.solve_fixed(logistic, y, [0.0, 1.0], DTYPE(3.0), method=ode.GAUSS4, num_newton=1)
@@ -199,7 +221,7 @@ def test_under_vmap_and_with_one_trace():
 
 def test_unstable_methods_are_refused_and_grow_as_predicted():
     ts = np.arange(0.0, 8.0)
-    with pytest.raises(ValueError, match=r"largest root 1.0222; .* pass allow_unstable=True"):
+    with pytest.raises(ValueError, match=r"largest root 1.0222, .* pass allow_unstable=True"):
         ode.solve_fixed(logistic, DTYPE(0.1), ts, DTYPE(1.0), method=ode.bdf(7))
     method = ode.LMM([-1.0, -9.0, 9.0, 1.0], [0.0, 6.0, 6.0, 0.0])
     field = lambda t, y, _: jnp.where(t < 1.5, DTYPE(1e-4), DTYPE(0.0)) * jnp.ones_like(y)  # noqa: E731

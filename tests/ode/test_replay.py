@@ -138,6 +138,16 @@ def test_dtype_and_one_trace():
     assert count == 1
 
 
+@pytest.mark.skipif(not X64, reason="two precisions")
+def test_leaves_of_two_precisions():
+    y = (np.float32(0.5), np.ones(2))
+    got = ode.odeint_replay(lambda t, y, _: (-y[0], -y[1]), y, 0.0, 1.0).y1
+    assert [leaf.dtype for leaf in got] == [np.float32, np.float64]
+    np.testing.assert_allclose(got[1], np.exp(-1.0), rtol=1e-6)
+    fixed = ode.solve_fixed(lambda t, y, _: (-y[0], -y[1]), y, [0.0, 0.1]).y1
+    np.testing.assert_allclose(fixed[0], 0.5 * np.exp(-0.1), rtol=1e-6)
+
+
 def test_second_and_forward_derivatives_are_refused():
     run = lambda y: ode.odeint_replay(logistic, y, 0.0, 1.0, DTYPE(1.0)).y1  # noqa: E731
     for second in (jax.grad(jax.grad(run)), jax.hessian(run)):

@@ -33,7 +33,8 @@ def state(function: str, y0: Any, name: str = "y0") -> Any:
 
 def state_dtype(y: Any) -> jnp.dtype:
     """The dtype in which time is kept: the widest of the state's."""
-    return functools.reduce(jnp.promote_types, [leaf.dtype for leaf in jax.tree.leaves(y)])
+    with jax.numpy_dtype_promotion("standard"):
+        return functools.reduce(jnp.promote_types, [leaf.dtype for leaf in jax.tree.leaves(y)])
 
 
 def require_field(function: str, f: Callable, t: Any, y: Any, args: Any) -> None:

@@ -95,8 +95,8 @@ def adaptive(
     settings: Settings, f: Callable, y0: Any, t0: jax.Array, t1: jax.Array, args: Any, norm: Callable = rms_norm
 ) -> Path:
     """Integrate from t0 to t1; steps are those of an I controller on the norm of the embedded error."""
-    method, max_steps = settings.method, settings.max_steps
-    order = rk_order(method, embedded=True) + 1
+    max_steps = settings.max_steps
+    order = rk_order(settings.method, embedded=True) + 1
     every = settings.keep_every
     slope = f(t0, y0, args)
     h = _first_step(settings, f, t0, t1, y0, slope, args, order, norm)
@@ -117,20 +117,15 @@ def adaptive(
         t, y, slope, h, last, accepted, attempts, (ts, hs, kept, slopes) = carry
         ends = jnp.abs(h) >= jnp.abs(t1 - t) * (1 - 4 * eps)
         h = jnp.where(ends, t1 - t, h)
-        ks = explicit_slopes(method, f, t, h, y, args, slope)
-        new = combine(y, h, list(method.b), ks)
-        error = norm(combine(None, h, list(method.b - method.b_hat), ks), _scales(settings, y, new))
-        error = jnp.where(jnp.isfinite(error), error, jnp.inf).astype(t.dtype)
+        new, end_slope, error = _attempt(settings, f, t, h, y, args, slope, norm)
         accept = error <= 1
         if every is not None:
             ts, hs = ts.at[accepted].set(t), hs.at[accepted].set(h)
             kept = _write(kept, y, accepted, every)
         if slopes is not None:
             slopes = _write(slopes, slope, accepted, 1)
-        factor = _SAFETY * jnp.maximum(error, 1e-10) ** (-1 / order)
         highest = jnp.where(accept & last, _GROW, 1.0).astype(t.dtype)
-        factor = jnp.clip(factor, _SHRINK, highest)
-        end_slope = ks[-1] if method.is_fsal else f(t + h, new, args)
+        factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1 / order), _SHRINK, highest)
         y, slope = (_where(accept, a, b) for a, b in ((new, y), (end_slope, slope)))
         t = jnp.where(accept, jnp.where(ends, t1, t + h), t)
         return (
@@ -148,6 +143,16 @@ def adaptive(
     start = (t0, y0, slope, h, jnp.ones((), bool), zero, zero, (times, times, kept, slopes))
     t, y, slope, _, _, accepted, attempts, (ts, hs, kept, slopes) = lax.while_loop(cond, body, start)
     return Path(y, slope, ts, hs, kept, slopes, accepted, attempts, t == t1)
+
+
+def _attempt(settings, f, t, h, y, args, slope, norm):
+    """The new state, the slope there, and the size of the error in units of the tolerance, inf for NaN."""
+    method = settings.method
+    ks = explicit_slopes(method, f, t, h, y, args, slope)
+    new = combine(y, h, list(method.b), ks)
+    error = norm(combine(None, h, list(method.b - method.b_hat), ks), _scales(settings, y, new))
+    end_slope = ks[-1] if method.is_fsal else f(t + h, new, args)
+    return new, end_slope, jnp.where(jnp.isfinite(error), error, jnp.inf).astype(t.dtype)
 
 
 def _where(accept, new, old):
