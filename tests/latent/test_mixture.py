@@ -136,7 +136,10 @@ def test_empty_component_of_a_maximisation_step_has_no_weight():
         assert np.isfinite(np.asarray(leaf)).all()
 
 
-@pytest.mark.parametrize("covariance", ["full", "diagonal", "spherical", "tied"])
+@pytest.mark.parametrize(
+    "covariance",
+    ["full", "tied", *(pytest.param(name, marks=pytest.mark.slow) for name in ("diagonal", "spherical"))],
+)
 def test_the_likelihood_never_falls(covariance):
     """Starts and data at random, some with repeated points and so with components at the floor."""
     sets = [clusters(20, 2, 3, seed) for seed in range(60)]
@@ -155,7 +158,12 @@ def test_the_likelihood_never_falls(covariance):
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize(
     ("covariance", "peer_name"),
-    [("full", "full"), ("diagonal", "diag"), ("spherical", "spherical"), ("tied", "tied")],
+    [
+        ("full", "full"),
+        ("tied", "tied"),
+        pytest.param("diagonal", "diag", marks=pytest.mark.slow),
+        pytest.param("spherical", "spherical", marks=pytest.mark.slow),
+    ],
 )
 def test_against_scikit_learn_from_the_same_start(covariance, peer_name):
     mixture = pytest.importorskip("sklearn.mixture")

@@ -22,6 +22,7 @@ HOT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(HOT))
 def test_single_precision_stays_and_maps_over_data(name):
     stack = np.stack([correlated(12, 4, seed).astype(np.float32) for seed in range(2)])
