@@ -1,21 +1,21 @@
 """Density ratios fitted in a linear basis."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core import record
 from depthjax.core._options import at_least
 from depthjax.numerics._arguments import samples
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
-@record
-class RatioFit:
+class RatioFit(NamedTuple):
     """A fitted density ratio, p/q = features @ weights.
 
-    Args:
+    Attributes:
         weights: (b,), nonnegative.
         converged: () bool.
         residual: () largest violation of the optimality conditions.

@@ -2,23 +2,22 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core import record
 from depthjax.core._options import at_least
 from depthjax.divergences._contrastive import js_from_logits
 from depthjax.numerics import log_ndtr, pairwise_squared_distance
 from depthjax.numerics._arguments import floats, samples
 
 
-@record
-class C2STResult:
+class C2STResult(NamedTuple):
     """Outcome of a classifier two-sample test.
 
-    Args:
+    Attributes:
         accuracy: () mean of the accuracies on the two samples; 1/2 under equality.
         z_score: () standardised accuracy, normal under equality.
         p_value: () one-sided.
@@ -31,11 +30,10 @@ class C2STResult:
     js_lower_bound: jax.Array
 
 
-@record
-class TestResult:
+class TestResult(NamedTuple):
     """Outcome of a permutation test.
 
-    Args:
+    Attributes:
         statistic: () on the samples as they are.
         p_value: () one-sided.
         null: (num_permutations,) statistic on permuted samples.
