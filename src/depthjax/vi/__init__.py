@@ -44,6 +44,8 @@ from depthjax.vi._guide import as_guide as as_guide
 from depthjax.vi._implicit import implicit_reparameterize as implicit_reparameterize
 from depthjax.vi._laplace import LaplaceResult as LaplaceResult
 from depthjax.vi._laplace import laplace as laplace
+from depthjax.vi._latent_ode import ElboTerms as ElboTerms
+from depthjax.vi._latent_ode import latent_ode_elbo as latent_ode_elbo
 from depthjax.vi._measure_valued import measure_valued as measure_valued
 from depthjax.vi._minibatch import minibatch_elbo as minibatch_elbo
 from depthjax.vi._minibatch import minibatch_log_joint as minibatch_log_joint
