@@ -3,7 +3,7 @@
 The contract (`record`, `Distribution`, `Bijector`, `constraints`, ...) is here; the packages load on first use:
 `depthjax.distributions`, `depthjax.bijectors`, `depthjax.flows`, `depthjax.divergences`, `depthjax.transport`,
 `depthjax.stein`, `depthjax.vi`, `depthjax.latent`, `depthjax.adversarial`, `depthjax.diffusion`, `depthjax.ode`,
-`depthjax.freeprob`, `depthjax.meanfield`, `depthjax.numerics`, `depthjax.diagnostics`.
+`depthjax.freeprob`, `depthjax.meanfield`, `depthjax.theory`, `depthjax.numerics`, `depthjax.diagnostics`.
 """
 
 import importlib
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from depthjax import numerics as numerics
     from depthjax import ode as ode
     from depthjax import stein as stein
+    from depthjax import theory as theory
     from depthjax import transport as transport
     from depthjax import vi as vi
 
@@ -51,7 +52,7 @@ __version__ = "0.1.0"
 
 _PACKAGES = (
     "adversarial", "bijectors", "core", "diagnostics", "diffusion", "distributions", "divergences", "flows",
-    "freeprob", "latent", "meanfield", "numerics", "ode", "stein", "transport", "vi",
+    "freeprob", "latent", "meanfield", "numerics", "ode", "stein", "theory", "transport", "vi",
 )  # fmt: skip
 
 
