@@ -1,6 +1,7 @@
 """Mean-field signal propagation in random networks, and the spectrum of their input-output Jacobian."""
 
 from depthjax.meanfield import activations as activations
+from depthjax.meanfield import initializers as initializers
 from depthjax.meanfield._activation import Activation as Activation
 from depthjax.meanfield._c_star import c_star as c_star
 from depthjax.meanfield._c_star import xi_c as xi_c
