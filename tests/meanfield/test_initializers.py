@@ -55,6 +55,7 @@ def test_delta_orthogonal_weights(shape):
     np.testing.assert_allclose(product, 1.44 * max(1, columns / rows) * np.eye(min(rows, columns)), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gaussian", "orthogonal"])
 def test_lengths_stay_at_the_fixed_point_over_fifty_layers(kind):
     """Square, widening and narrowing layers in turn."""
