@@ -1,5 +1,8 @@
 """Mean-field signal propagation in random networks, and the spectrum of their input-output Jacobian."""
 
+from typing import TYPE_CHECKING
+
+from depthjax.core._lazy import lazy_names
 from depthjax.meanfield import activations as activations
 from depthjax.meanfield import initializers as initializers
 from depthjax.meanfield._activation import Activation as Activation
@@ -13,6 +16,7 @@ from depthjax.meanfield._correlation import correlation_trajectory as correlatio
 from depthjax.meanfield._critical import CriticalPoints as CriticalPoints
 from depthjax.meanfield._critical import critical_line as critical_line
 from depthjax.meanfield._critical import critical_sigma_w as critical_sigma_w
+from depthjax.meanfield._isometry import isometry_loss as isometry_loss
 from depthjax.meanfield._jacobian import JacobianDensity as JacobianDensity
 from depthjax.meanfield._jacobian import jacobian_atoms as jacobian_atoms
 from depthjax.meanfield._jacobian import jacobian_cdf as jacobian_cdf
@@ -36,3 +40,11 @@ from depthjax.meanfield._phase import phase_diagram as phase_diagram
 from depthjax.meanfield._q_star import FixedPoint as FixedPoint
 from depthjax.meanfield._q_star import q_star as q_star
 from depthjax.meanfield._q_star import q_star_all as q_star_all
+
+if TYPE_CHECKING:
+    from depthjax.meanfield._fit_initialisation import FittedInitialisation as FittedInitialisation
+    from depthjax.meanfield._fit_initialisation import fit_initialisation as fit_initialisation
+
+__getattr__, __dir__ = lazy_names(
+    __name__, dict.fromkeys(("FittedInitialisation", "fit_initialisation"), "_fit_initialisation")
+)
