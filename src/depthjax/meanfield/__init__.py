@@ -27,6 +27,7 @@ from depthjax.meanfield._jacobian_moments import jacobian_mean_log as jacobian_m
 from depthjax.meanfield._jacobian_moments import jacobian_moments as jacobian_moments
 from depthjax.meanfield._jacobian_moments import jacobian_variance as jacobian_variance
 from depthjax.meanfield._jacobian_moments import residual_jacobian_variance as residual_jacobian_variance
+from depthjax.meanfield._jacobian_quantile import jacobian_quantile as jacobian_quantile
 from depthjax.meanfield._kernels import arc_cosine_kernel as arc_cosine_kernel
 from depthjax.meanfield._kernels import nngp_kernel as nngp_kernel
 from depthjax.meanfield._kernels import nngp_kernel_matrix as nngp_kernel_matrix
