@@ -130,7 +130,9 @@ def test_slope_of_the_map_is_chi_c(activation):
 
 
 @VALUES
-@pytest.mark.parametrize("activation", [A.erf, A.hard_tanh], ids=["erf", "hard_tanh"])
+@pytest.mark.parametrize(
+    "activation", [pytest.param(A.erf, id="erf"), pytest.param(A.hard_tanh, id="hard_tanh", marks=pytest.mark.slow)]
+)
 def test_derivatives_of_c_star(activation):
     value = jax.jit(lambda p: mf.c_star(p[0], p[1], activation).value)
     point, h = np.array([1.9, 0.3]), 1e-5
@@ -199,6 +201,7 @@ def test_kernel_of_a_wide_network():
     assert np.isnan(np.asarray(mf.nngp_kernel(1.0, 1.0, DTYPE(1.5), 1.0, 0.0, A.relu)))
 
 
+@pytest.mark.slow
 @VALUES
 def test_phase_diagram():
     w, b = np.array([0.8, 1.0, 1.5, 2.5])[:, None], np.array([0.0, 0.3])[None]

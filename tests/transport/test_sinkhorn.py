@@ -134,6 +134,7 @@ def test_implicit_derivatives_equal_unrolled_ones():
     np.testing.assert_allclose(few, ours[1][0], atol=1e-9)
 
 
+@pytest.mark.slow
 @VALUES
 def test_second_derivatives():
     cost, a, b = problem(3, 4, 3)
