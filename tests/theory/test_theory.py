@@ -1,5 +1,6 @@
 """Regions by brute force, expectations by enumeration, learning curves by integration."""
 
+import functools
 import itertools
 import math
 
@@ -38,7 +39,7 @@ def test_region_counts():
     assert theory.montufar_lower_bound(1, (4,)) == theory.montufar_upper_bound(1, (4,)) == 5
     big = theory.montufar_upper_bound(64, (64,) * 4)
     assert big == 2**256
-    for n, m in ((3, 2), (3, 50), (1, 7)):
+    for n, m in ((3, 2), (3, 50), (1, 7), (2, 10**6), (4, 0)):
         expected = math.log(theory.hyperplane_region_count(n, m))
         np.testing.assert_allclose(
             jax.jit(theory.hyperplane_region_count_log, static_argnums=0)(n, m), expected, rtol=64 * EPS
@@ -106,13 +107,83 @@ def test_learning_curves_against_integration(depth):
     rate_of = lambda t, u: 2 * depth * u ** (2 - 2 / depth) * (s - u)  # noqa: E731
     times = np.array([0.05, 0.4, 1.0, 3.0])
     path = integrate.solve_ivp(rate_of, (0, 3), [u0], t_eval=times, rtol=1e-12, atol=1e-14, method="DOP853").y[0]
-    np.testing.assert_allclose(theory.deep_linear_mode(times, s, u0, depth=depth), path, rtol=1e-9)
+    mode = jax.jit(functools.partial(theory.deep_linear_mode, depth=depth))
+    np.testing.assert_allclose(mode(times, s, u0), path, rtol=1e-9)
     passed = theory.deep_linear_time(u0, path, s, depth=depth)
     reached = path < s * (1 - 1e-6)
     np.testing.assert_allclose(passed[reached], times[reached], rtol=1e-8)
-    check_grads(lambda t, s, u: theory.deep_linear_mode(t, s, u, depth=depth), (0.4, s, u0), order=1, rtol=1e-5)
-    np.testing.assert_allclose(theory.deep_linear_mode(0.0, s, u0, depth=depth), u0, rtol=1e-14)
-    np.testing.assert_allclose(theory.deep_linear_mode(1e4, s, u0, depth=depth), s, rtol=1e-12)
+    check_grads(mode, (0.4, s, u0), order=1, rtol=1e-5)
+    np.testing.assert_allclose(np.array(mode(np.array([0.0, 1e-3, 10.0, 1e4]), s, u0))[[0, 3]], [u0, s], rtol=1e-12)
+
+
+@pytest.mark.parametrize("depth", [3, 5])
+def test_modes_have_derivatives_at_the_ends(depth):
+    """At time 0 that of the equation, at the target the rate of relaxation; in units of the target, also beyond it."""
+    s, u0, t = 1.7, 0.02, 0.3
+    slopes = jax.jit(jax.grad(lambda t, s, u: theory.deep_linear_mode(t, s, u, depth=depth), (0, 1, 2)))
+    start = 2 * depth * u0 ** (2 - 2 / depth) * (s - u0)
+    np.testing.assert_allclose(slopes(0.0, s, u0), (start, 0, 1), rtol=1e3 * EPS, atol=1e3 * EPS)
+    decay = np.exp(-2 * depth * s ** (2 - 2 / depth) * t)
+    np.testing.assert_allclose(slopes(t, s, s), (0, 1 - decay, decay), rtol=1e3 * EPS, atol=1e3 * EPS)
+    relative = theory.deep_linear_mode(np.array([0.0, 0.1]), 1.0, np.array([[1e-8], [3.0]], DTYPE), depth=depth)
+    expected = [[u, integrate.solve_ivp(
+        lambda t, y: 2 * depth * np.exp((1 - 2 / depth) * y) * -np.expm1(y), (0, 0.1), [np.log(u)],
+        rtol=1e-12, atol=1e-12, method="DOP853").y[0, -1]] for u in (1e-8, 3.0)]  # fmt: skip
+    expected = [[u, np.exp(y)] for u, y in expected]
+    np.testing.assert_allclose(relative, expected, rtol=1e-10 if X64 else 64 * EPS)
+
+
+@VALUES
+def test_modes_have_second_derivatives():
+    mode = jax.jit(functools.partial(theory.deep_linear_mode, depth=3))
+    slope, second = jax.jit(jax.grad(mode, (0, 1, 2))), jax.jit(jax.hessian(lambda x: mode(*x)))
+    for u0 in (0.3, 1.7, 1.7001, 4.0):
+        point = np.array([0.3, 1.7, u0])
+        steps = 1e-5 * np.eye(3)
+        numeric = [(np.array(slope(*(point + h))) - np.array(slope(*(point - h)))) / 2e-5 for h in steps]
+        np.testing.assert_allclose(second(point), numeric, rtol=1e-7, atol=1e-7)
+    assert theory.deep_linear_time(0.1, 1.0, 1.0, depth=3) == np.inf
+    assert theory.deep_linear_time(1.0, 1.0, 1.0, depth=3) == 0
+    assert np.isnan(theory.deep_linear_time(0.1, 1.5, 1.0, depth=3))
+    np.testing.assert_allclose(theory.deep_linear_time(3.0, 1.2, 1.0, depth=2), np.log(3 * 0.2 / 2 / 1.2) / -4)
+
+
+def test_derivatives_without_penalty_or_steps():
+    x, y = RNG.normal(size=(6, 3)).astype(DTYPE), RNG.normal(size=6).astype(DTYPE)
+
+    def normal(penalty, x):
+        return jnp.sum(jnp.linalg.solve(x.T @ x + penalty * jnp.eye(3, dtype=x.dtype), x.T @ y))
+
+    for penalty in (0.0, 0.2):
+        found = jax.grad(lambda p, x: jnp.sum(theory.ridge(x, y, p)), (0, 1))(penalty, x)
+        for a, b in zip(found, jax.grad(normal, (0, 1))(penalty, x), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e5 * EPS, atol=1e5 * EPS)
+    if X64:
+        second = jax.hessian(lambda x: jnp.sum(theory.ridge(x, y, 0.2)))(x)
+        np.testing.assert_allclose(second, jax.hessian(lambda x: normal(0.2, x))(x), atol=1e-10)
+    silent = jax.jacobian(lambda c: theory.input_noise_ridge(x, y, c)[1])(0.0)
+    np.testing.assert_array_equal(silent, np.zeros(3))
+    for steps, expected in ((0.0, 0.0), (1.0, 1.0), (3.0, 0.0)):
+        assert jax.grad(lambda e, n: theory.early_stopping_factors(e, 1.0, n))(1.0, steps) == expected
+
+
+def test_traced_values_out_of_range_give_nan():
+    x, y = RNG.normal(size=(6, 3)).astype(DTYPE), RNG.normal(size=6).astype(DTYPE)
+
+    @jax.jit
+    def every(bad):
+        return (
+            theory.dropout_ridge(x, y, bad), theory.dropout_ridge_loss(x[0], x, y, bad), theory.ridge(x, y, bad),
+            theory.input_noise_ridge(x, y, bad), theory.shrinkage_factors(x[0] ** 2, bad),
+            theory.early_stopping_factors(x[0] ** 2, bad, 1.0), theory.early_stopping_factors(x[0] ** 2, 0.1, bad),
+            theory.equivalent_penalty(bad, 1.0), theory.shrink(x.T @ x, x[0], bad),
+            theory.hyperplane_region_count_log(2, bad),
+            [theory.deep_linear_mode(1.0, 1.0, bad, depth=d) for d in (1, 2, 3)],
+            [theory.deep_linear_time(bad, 0.5, 1.0, depth=d) for d in (1, 2, 3)],
+        )  # fmt: skip
+
+    for leaf in jax.tree.leaves(every(DTYPE(-1.0))):
+        assert np.isnan(leaf).all()
 
 
 @VALUES

@@ -8,19 +8,16 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least, positive
-from depthjax.numerics import find_root, gauss_legendre_rule
+from depthjax.core._options import at_least, non_negative, positive
 from depthjax.numerics._arguments import floats
 from depthjax.ode import odeint_replay
+from depthjax.theory._mode_clock import elapsed, log_ratio
 
 
 def deep_linear_time(
     initial: ArrayLike, final: ArrayLike, target: ArrayLike, *, depth: int = 2, rate: float = 2.0
 ) -> jax.Array:
-    """Time in which a mode of strength `initial` grows to `final`, under du/dt = rate N u^(2 - 2/N) (s - u).
-
-    With v = u^(1/N) the time is the integral of 1/(rate v^(N-1) (s - v^N)) dv, that is of v^(1-N)/(rate s) and of
-    v/(rate s (s - v^N)), whose pole at v^N = s is taken out.
+    """Time in which a mode of strength `initial` moves to `final`, under du/dt = rate N u^(2 - 2/N) (s - u).
 
     Args:
         initial: u_0, positive, any shape.
@@ -30,7 +27,7 @@ def deep_linear_time(
         rate: of gradient descent, 2 for the squared error without a half.
 
     Returns:
-        Broadcast shape; inf at the target, NaN beyond it.
+        Broadcast shape; inf at the target, NaN beyond it, negative for a strength farther from the target.
 
     Raises:
         ValueError: a depth below one, or a concrete strength that is not positive.
@@ -41,28 +38,20 @@ def deep_linear_time(
     name = "deep_linear_time"
     at_least(name, "depth", depth, 1)
     positive(name, initial=initial, final=final, target=target)
-    return _time(*jnp.broadcast_arrays(*floats(initial, final, target)), depth, rate)
-
-
-def _time(initial, final, target, depth, rate):
-    radius = target ** (1.0 / depth)
-    start, end = (initial / target) ** (1.0 / depth), (final / target) ** (1.0 / depth)
-    growth = jnp.log(end / start) if depth == 2 else (end ** (2 - depth) - start ** (2 - depth)) / (2 - depth)
-    ratio = (1.0 - end) / (1.0 - start)
-    pole = -jnp.log(jnp.where(ratio > 0.0, ratio, 1.0)) / depth
-    pole = jnp.where(ratio > 0.0, pole, jnp.where(ratio == 0.0, jnp.inf, jnp.nan))
-    nodes, weights = gauss_legendre_rule(64)
-    middle, half = 0.5 * (start + end), 0.5 * (end - start)
-    x = middle[..., None] + half[..., None] * jnp.asarray(nodes, middle.dtype).reshape((1,) * middle.ndim + (-1,))
-    rest = half * (_remainder(x, depth) @ jnp.asarray(weights, middle.dtype))
-    return radius ** (2 - depth) / (rate * target) * (growth + pole + rest)
-
-
-def _remainder(x, depth):
-    """x/(1 - x^N) - 1/(N (1 - x)), a ratio of polynomials without the pole at one."""
-    powers = [x**k for k in range(depth)]
-    top = sum((sum(powers[1:k]) for k in range(2, depth)), start=jnp.zeros_like(x)) - 1.0
-    return top / (depth * sum(powers))
+    u, v, s = jnp.broadcast_arrays(*floats(initial, final, target))
+    valid = (u > 0.0) & (v > 0.0) & (s > 0.0) & ((v == s) | ((u < s) & (v < s)) | ((u > s) & (v > s)))
+    moves = valid & (u != v)
+    u, v, s = (jnp.where(moves, x, y) for x, y in ((u, 0.25), (v, 0.5), (s, 1.0)))
+    left = jnp.where(v == s, jnp.inf, jnp.log((s - u) / jnp.where(v == s, 1.0, s - v)))
+    if depth == 1:
+        time = left / rate
+    elif depth == 2:
+        time = (jnp.log(v / u) + left) / (rate * depth * s)
+    else:
+        y, end = jnp.log(u / s), jnp.log(v / s)
+        shed = jnp.where(v == s, jnp.inf, jnp.log(y / jnp.where(v == s, 1.0, end)))
+        time = elapsed(shed, y, end, jnp.log(v / u), depth) / (rate * depth * s ** (2.0 - 2.0 / depth))
+    return jnp.where(moves, time, jnp.where(valid, 0.0, jnp.nan))
 
 
 def deep_linear_mode(
@@ -76,7 +65,7 @@ def deep_linear_mode(
     Args:
         t: time, any shape, nonnegative.
         target: s, a shape that broadcasts, positive: a singular value of the input-output correlation.
-        initial: u_0, positive, at most s for three layers and more.
+        initial: u_0, positive.
         depth: static number of layers N.
         rate: of gradient descent, 2 for the squared error without a half.
 
@@ -84,30 +73,28 @@ def deep_linear_mode(
         u(t), broadcast shape; NaN where no solution was found.
 
     Raises:
-        ValueError: a depth below one, or a concrete strength that is not positive.
+        ValueError: a depth below one, or a concrete strength that is not positive, a negative time.
+
+    Numerics: for three layers and more log(u/s) = log(u_0/s) exp(-a) is solved for a; derivatives of every order are
+        those of the flow, also at t = 0 and at u_0 = s. The relative error is of the order of eps |log(u_0/s)|.
 
     Source: Saxe, McClelland and Ganguli (2014), eq. 9 to 14.
     """
     name = "deep_linear_mode"
     at_least(name, "depth", depth, 1)
     positive(name, target=target, initial=initial)
+    non_negative(name, t=t)
     t, s, u = jnp.broadcast_arrays(*floats(t, target, initial))
+    valid = (t >= 0.0) & (s > 0.0) & (u > 0.0)
+    t, s, u = (jnp.where(valid, x, y) for x, y in ((t, 0.0), (s, 1.0), (u, 1.0)))
     if depth == 1:
-        return s + (u - s) * jnp.exp(-rate * t)
-    if depth == 2:
-        decay = jnp.exp(-2.0 * rate * s * t)
-        return s * u / (u + (s - u) * decay)
-
-    def elapsed(gap, t, s, u):
-        return _time(u, s * (1.0 - gap), s, depth, rate) - t
-
-    least = 4.0 * jnp.finfo(t.dtype).eps
-    done = elapsed(jnp.full_like(t, least), t, s, u) <= 0.0
-    resting = (t == 0.0) | (u == s)
-    safe_t = jnp.where(done | resting, 0.0, t)
-    gap = find_root(elapsed, jnp.full_like(t, least), 1.0 - u / s, safe_t, s, u)
-    value = jnp.where(gap.converged, s * (1.0 - gap.value), jnp.nan)
-    return jnp.where(resting, u, jnp.where(done, s, value))
+        value = s + (u - s) * jnp.exp(-rate * t)
+    elif depth == 2:
+        value = s * u / (u + (s - u) * jnp.exp(-2.0 * rate * s * t))
+    else:
+        clock = rate * depth * s ** (2.0 - 2.0 / depth) * t
+        value = s * jnp.exp(log_ratio(clock, jnp.log(u / s), depth))
+    return jnp.where(valid, value, jnp.nan)
 
 
 class DeepLinearPath(NamedTuple):

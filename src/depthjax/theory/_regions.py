@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least
+from depthjax.core._options import at_least, is_concrete
 
 
 def _sizes(function: str, num_inputs: int, widths: Sequence[int]) -> list[int]:
@@ -50,22 +50,27 @@ def hyperplane_region_count_log(num_inputs: int, num_units: ArrayLike) -> jax.Ar
 
     Args:
         num_inputs: static n, at least 1.
-        num_units: m, any shape; whole numbers, or real ones between which it interpolates.
+        num_units: m, any shape, whole and nonnegative.
 
     Returns:
-        Nats, like `num_units`.
+        Nats, like `num_units`; NaN for a traced number that is not whole or is negative.
 
     Raises:
-        ValueError: no inputs.
+        ValueError: no inputs, or a concrete number of units that is negative or not whole.
+
+    Numerics: log C(m, i) = sum_{j < i} log((m - j)/(j + 1)), which does not subtract large logarithms.
     """
-    at_least("hyperplane_region_count_log", "num_inputs", num_inputs, 1)
+    name = "hyperplane_region_count_log"
+    at_least(name, "num_inputs", num_inputs, 1)
     m = jnp.asarray(num_units)
     m = m if jnp.issubdtype(m.dtype, jnp.floating) else m.astype(jnp.result_type(float))
-    i = jnp.arange(num_inputs + 1, dtype=m.dtype).reshape(-1, *[1] * m.ndim)
-    inside = i <= m[None]
-    safe = jnp.where(inside, m[None], i)
-    terms = jax.lax.lgamma(safe + 1.0) - jax.lax.lgamma(i + 1.0) - jax.lax.lgamma(safe - i + 1.0)
-    return jax.nn.logsumexp(jnp.where(inside, terms, -jnp.inf), axis=0)
+    whole = (m >= 0.0) & (m == jnp.floor(m))
+    if is_concrete(whole) and not np.all(np.asarray(whole)):
+        raise ValueError(f"{name}: num_units is {num_units}, expected whole numbers of at least 0")
+    j = jnp.arange(num_inputs, dtype=m.dtype).reshape(-1, *[1] * m.ndim)
+    ratio = jnp.where(j < m[None], (m[None] - j) / (j + 1.0), 1.0)
+    terms = jnp.where(j < m[None], jnp.cumsum(jnp.log(ratio), axis=0), -jnp.inf)
+    return jnp.where(whole, jnp.logaddexp(0.0, jax.nn.logsumexp(terms, axis=0)), jnp.nan)
 
 
 def montufar_lower_bound(num_inputs: int, widths: Sequence[int]) -> int:

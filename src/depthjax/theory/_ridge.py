@@ -18,7 +18,13 @@ def _data(function: str, x: ArrayLike, y: ArrayLike) -> list[jax.Array]:
 def _keep(function: str, keep_prob: ArrayLike, dtype) -> jax.Array:
     if is_concrete(keep_prob) and not 0.0 < float(keep_prob) <= 1.0:
         raise ValueError(f"{function}: keep_prob is {keep_prob}, expected a number in (0, 1]")
-    return jnp.asarray(keep_prob, dtype)
+    p = jnp.asarray(keep_prob, dtype)
+    return jnp.where((p > 0.0) & (p <= 1.0), p, jnp.nan)
+
+
+def _at_least_zero(value: ArrayLike, dtype) -> jax.Array:
+    value = jnp.asarray(value, dtype)
+    return jnp.where(value >= 0.0, value, jnp.nan)
 
 
 def dropout_ridge_loss(w: ArrayLike, x: ArrayLike, y: ArrayLike, keep_prob: ArrayLike) -> jax.Array:
@@ -96,12 +102,14 @@ def ridge(
     Raises:
         ValueError: shapes, or a negative concrete penalty.
 
-    Numerics: by a QR decomposition of X over sqrt(penalty) I, which does not square the condition number.
+    Numerics: by a QR decomposition of X over sqrt(penalty) I, which does not square the condition number; derivatives
+        are those of the normal equations, also at a penalty of 0.
 
     Source: Hoerl and Kennard, Ridge Regression (1970).
     """
     non_negative("ridge", penalty=penalty)
     x, y = _data("ridge", x, y)
+    penalty = _at_least_zero(penalty, x.dtype)
     if not fit_intercept:
         return _solve(x, y, penalty)
     centre, level = jnp.mean(x, axis=0), jnp.mean(y)
@@ -109,11 +117,36 @@ def ridge(
     return level - centre @ w, w
 
 
+def _factor(x, penalty):
+    root = jnp.sqrt(penalty) * jnp.eye(x.shape[1], dtype=x.dtype)
+    return jnp.linalg.qr(jnp.concatenate([x, root]))
+
+
+@jax.custom_jvp
 def _solve(x, y, penalty):
-    root = jnp.sqrt(jnp.asarray(penalty, x.dtype))
-    stacked = jnp.concatenate([x, root * jnp.eye(x.shape[1], dtype=x.dtype)])
-    q, r = jnp.linalg.qr(stacked)
+    q, r = _factor(x, penalty)
     return jax.scipy.linalg.solve_triangular(r, q[: x.shape[0]].T @ y)
+
+
+@_solve.defjvp
+def _solve_jvp(primals, tangents):
+    (x, y, penalty), (dx, dy, dpenalty) = primals, tangents
+    w = _solve(x, y, penalty)
+    return w, _normal_solve(x, penalty, dx.T @ (y - x @ w) + x.T @ (dy - dx @ w) - dpenalty * w)
+
+
+@jax.custom_jvp
+def _normal_solve(x, penalty, v):
+    """(X^T X + penalty I)^-1 v."""
+    _, r = _factor(x, penalty)
+    return jax.scipy.linalg.solve_triangular(r, jax.scipy.linalg.solve_triangular(r, v, trans=1))
+
+
+@_normal_solve.defjvp
+def _normal_solve_jvp(primals, tangents):
+    (x, penalty, v), (dx, dpenalty, dv) = primals, tangents
+    w = _normal_solve(x, penalty, v)
+    return w, _normal_solve(x, penalty, dv - dx.T @ (x @ w) - x.T @ (dx @ w) - dpenalty * w)
 
 
 def input_noise_ridge(
@@ -139,7 +172,7 @@ def input_noise_ridge(
     """
     non_negative("input_noise_ridge", noise_scale=noise_scale)
     x, y = _data("input_noise_ridge", x, y)
-    return ridge(x, y, x.shape[0] * jnp.asarray(noise_scale, x.dtype) ** 2, fit_intercept=fit_intercept)
+    return ridge(x, y, x.shape[0] * _at_least_zero(noise_scale, x.dtype) ** 2, fit_intercept=fit_intercept)
 
 
 def shrinkage_factors(eigenvalues: ArrayLike, penalty: ArrayLike) -> jax.Array:
@@ -159,8 +192,8 @@ def shrinkage_factors(eigenvalues: ArrayLike, penalty: ArrayLike) -> jax.Array:
     """
     non_negative("shrinkage_factors", penalty=penalty)
     (e,) = floats(eigenvalues)
-    total = e + jnp.asarray(penalty, e.dtype)
-    return jnp.where(total > 0.0, e / jnp.where(total > 0.0, total, 1.0), 0.0)
+    total = e + _at_least_zero(penalty, e.dtype)
+    return jnp.where(total <= 0.0, 0.0, e / jnp.where(total <= 0.0, 1.0, total))
 
 
 def early_stopping_factors(eigenvalues: ArrayLike, step_size: ArrayLike, num_steps: ArrayLike) -> jax.Array:
@@ -184,10 +217,15 @@ def early_stopping_factors(eigenvalues: ArrayLike, step_size: ArrayLike, num_ste
     positive("early_stopping_factors", step_size=step_size)
     non_negative("early_stopping_factors", num_steps=num_steps)
     (e,) = floats(eigenvalues)
-    move, t = jnp.asarray(step_size, e.dtype) * e, jnp.asarray(num_steps, e.dtype)
-    gentle = move < 1.0
+    size, t = jnp.asarray(step_size, e.dtype), _at_least_zero(num_steps, e.dtype)
+    move = jnp.where(size > 0.0, size, jnp.nan) * e
+    left = 1.0 - move
+    gentle, stopped = left > 0.0, left == 0.0
     near = -jnp.expm1(t * jnp.log1p(-jnp.where(gentle, move, 0.0)))
-    return jnp.where(gentle, near, 1.0 - (1.0 - jnp.where(gentle, 1.0, move)) ** t)
+    far = 1.0 - jnp.where(gentle | stopped, 2.0, left) ** t
+    # At left = 0 the power has the derivatives of its whole exponents.
+    at_zero = jnp.where(t == 0.0, 0.0, 1.0 - jnp.where(t == 1.0, left, 0.0))
+    return jnp.where(gentle, near, jnp.where(stopped, at_zero, far))
 
 
 def equivalent_penalty(step_size: ArrayLike, num_steps: ArrayLike) -> jax.Array:
@@ -207,7 +245,7 @@ def equivalent_penalty(step_size: ArrayLike, num_steps: ArrayLike) -> jax.Array:
     """
     positive("equivalent_penalty", step_size=step_size, num_steps=num_steps)
     size, steps = floats(step_size, num_steps)
-    return 1.0 / (size * steps)
+    return jnp.where((size > 0.0) & (steps > 0.0), 1.0 / (size * steps), jnp.nan)
 
 
 def shrink(hessian: ArrayLike, optimum: ArrayLike, penalty: ArrayLike) -> jax.Array:
@@ -230,5 +268,6 @@ def shrink(hessian: ArrayLike, optimum: ArrayLike, penalty: ArrayLike) -> jax.Ar
     h, w = floats(hessian, optimum)
     if h.ndim != 2 or h.shape != (*w.shape, *w.shape):
         raise ValueError(f"shrink: hessian and optimum have shapes {h.shape} and {w.shape}, expected (d, d) and (d,)")
-    system = h + jnp.asarray(penalty, h.dtype) * jnp.eye(h.shape[0], dtype=h.dtype)
+    penalty = jnp.asarray(penalty, h.dtype)
+    system = h + jnp.where(penalty > 0.0, penalty, jnp.nan) * jnp.eye(h.shape[0], dtype=h.dtype)
     return jax.scipy.linalg.solve(system, h @ w, assume_a="pos")
