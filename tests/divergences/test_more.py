@@ -174,3 +174,22 @@ def test_classifier_identities_and_tests():
     assert found.js_lower_bound <= np.log(2)
     null = jnp.asarray(RNG.normal(size=(2, n)), DTYPE)
     assert dv.c2st(*null).p_value > 1e-3
+
+
+def test_gradient_of_mmd_between_thousands_of_points():
+    """In several tiles with a ragged last one, far from the origin; this size once crashed in the reverse pass."""
+    rng = np.random.default_rng(5)
+    n, size, h = 2000, 16, 4.0
+    x, y = (rng.normal(size=(n, size)).astype(DTYPE) + np.asarray(10.0, DTYPE) for _ in range(2))
+    value, gradient = jax.jit(jax.value_and_grad(lambda v: dv.mmd_squared(v, y, bandwidth=h)))(x)
+
+    def kernel(a, b):
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        r2 = np.sum(a * a, 1)[:, None] + np.sum(b * b, 1)[None] - 2 * a @ b.T
+        return np.exp(-0.5 * r2 / h**2)
+
+    xx, xy, yy = kernel(x, x), kernel(x, y), kernel(y, y)
+    want = (xx.sum() + yy.sum() - 2 * n) / (n * (n - 1)) - 2 * xy.mean()
+    np.testing.assert_allclose(value, want, atol=40 * EPS)
+    slope = 2 / h**2 * ((xx @ x - xx.sum(1)[:, None] * x) / (n * (n - 1)) - (xy @ y - xy.sum(1)[:, None] * x) / n**2)
+    np.testing.assert_allclose(gradient, slope, atol=100 * EPS * np.abs(slope).max())

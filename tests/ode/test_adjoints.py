@@ -146,6 +146,36 @@ def test_stability_of_reversible_schemes():
     assert radius("coupled", -1e-3, coupling=1.0) > 1
 
 
+@pytest.mark.skipif(X64, reason="rounding of float32")
+def test_reversible_heun_undoes_thousands_of_steps_of_a_rotation():
+    """h = 0.05, |z| < 1 on the imaginary axis: the gradient is that of stored steps."""
+    y, w = np.linspace(-1, 2, 8).reshape(2, 4).astype(DTYPE), np.linspace(0.5, 0.8, 4).astype(DTYPE)
+    turn = np.kron(np.eye(2), [[0.0, 1.0], [-1.0, 0.0]]).astype(DTYPE)
+
+    def field(t, y, w):
+        return jnp.broadcast_to(w, y.shape) * (y @ turn)
+
+    def error(num_steps):
+        def stored(w):
+            def step(pair, _):
+                y, v = pair
+                new = 2 * y - v + 0.05 * field(0.0, v, w)
+                return (y + 0.025 * (field(0.0, v, w) + field(0.0, new, w)), new), None
+
+            return jnp.mean(jax.lax.scan(step, (y, y), length=num_steps)[0][0][:, 0] ** 3)
+
+        def undone(w):
+            ts = (0.05 * np.arange(num_steps + 1)).astype(DTYPE)
+            return jnp.mean(ode.odeint_reversible(field, y, ts, w, scheme="heun").y1[:, 0] ** 3)
+
+        want, got = (np.asarray(jax.jit(jax.grad(f))(w)) for f in (stored, undone))
+        assert np.isfinite(want).all()
+        return np.linalg.norm(got - want) / np.linalg.norm(want)
+
+    assert error(256) < 1e-3
+    assert error(4096) < 1e-3
+
+
 def test_memory_of_reversible_schemes_does_not_grow():
     y, w = np.ones((8, 3), DTYPE), network()
 
