@@ -37,3 +37,10 @@ def edge_log_density(x: jax.Array, low: jax.Array, high: jax.Array, rest: jax.Ar
     below, above = jnp.where(inside, x - low, 1.0), jnp.where(inside, high - x, 1.0)
     outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf)
     return jnp.where(inside, 0.5 * (jnp.log(below) + jnp.log(above)) + jnp.where(inside, rest, 0.0), outside)
+
+
+def without_cancellation(a: jax.Array, b: jax.Array, quadratic: jax.Array, constant: jax.Array) -> jax.Array:
+    """(a - b)/quadratic = constant/(a + b), by the form in which nothing cancels; a^2 - b^2 = constant quadratic."""
+    cancels = jnp.real(a) * jnp.real(b) + jnp.imag(a) * jnp.imag(b) >= 0.0
+    top = jnp.where(cancels, times(jnp.ones_like(a), constant), a - b)
+    return top / jnp.where(cancels, a + b, quadratic)

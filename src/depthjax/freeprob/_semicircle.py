@@ -35,6 +35,9 @@ class Semicircle(SpectralLaw):
         centred = plus(z, -self.loc)
         return 2.0 / (centred + root_product(centred, -radius, radius))
 
+    def _shift(self, z):
+        return plus(-times(self._transform(z), self.scale**2), -self.loc)
+
     def _log_potential(self, z):
         value = self._transform(z)
         return -jnp.log(value) + 0.5 * times(value, self.scale) ** 2
