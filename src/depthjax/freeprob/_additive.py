@@ -7,9 +7,9 @@ from jax.typing import ArrayLike
 from depthjax.core import constraints, float_dtype, param, record
 from depthjax.core._options import is_concrete, positive
 from depthjax.freeprob._affine import Affine
-from depthjax.freeprob._branch import times
+from depthjax.freeprob._branch import on_axis, times, upper_log
 from depthjax.freeprob._law import SpectralLaw
-from depthjax.freeprob._subordinated import Subordinated, pair_atoms, parameter_like, pieces, upper_log
+from depthjax.freeprob._subordinated import Subordinated, pair_atoms, parameter_like, pieces
 
 
 @record
@@ -20,18 +20,23 @@ class FreeSum(Subordinated):
     law_b: SpectralLaw
 
     def _map(self, w, z):
-        return (z + self.law_b._shift(z + self.law_a._shift(w[0])))[None]
+        other, is_far = self._other(w, z)
+        mean = -on_axis(self.law_b._moments(1)[0])
+        return (z + jnp.where(is_far, mean, self.law_b._shift(other)))[None]
 
     def _other(self, w, z):
-        return z + self.law_a._shift(w[0])
+        """The point of law_b, and whether it is infinite, as it is where G vanishes inside a gap."""
+        other = z + self.law_a._shift(w[0])
+        is_far = ~jnp.isfinite(other)
+        return jnp.where(is_far, jnp.ones_like(other), other), is_far
 
     def _at(self, w, z):
         return self.law_a._stieltjes(w[0])
 
     def _log_potential_at(self, w, z):
-        other = self._other(w, z)
-        both = self.law_a._log_potential(w[0]) + self.law_b._log_potential(other)
-        return both - upper_log(w[0] + other - z)
+        other, is_far = self._other(w, z)
+        rest = self.law_b._log_potential(other) - upper_log(w[0] + other - z)
+        return self.law_a._log_potential(w[0]) + jnp.where(is_far, jnp.zeros_like(rest), rest)
 
     def _bounds(self):
         (a, b), (c, d) = self.law_a._bounds(), self.law_b._bounds()

@@ -8,7 +8,7 @@ import numpy as np
 
 from depthjax.core import constraints, float_dtype, param, record
 from depthjax.core._options import is_concrete
-from depthjax.freeprob._branch import edge_log_density, plus, root_product, times, without_cancellation
+from depthjax.freeprob._branch import edge_log_density, plus, root_product, times, upper_log, without_cancellation
 from depthjax.freeprob._law import SpectralLaw, closed_form
 from depthjax.freeprob._moments import affine_moments, free_cumulants_to_moments, s_series_to_moments
 from depthjax.numerics import series_mul, series_pow
@@ -30,7 +30,7 @@ class Arcsine(SpectralLaw):
         return closed_form(1.0 / root_product(z, self.low, self.high))
 
     def _log_potential(self, z):
-        return jnp.log(times(plus(z, -self._middle()) + root_product(z, self.low, self.high), 0.5))
+        return upper_log(times(plus(z, -self._middle()) + root_product(z, self.low, self.high), 0.5))
 
     def _middle(self):
         return 0.5 * self.low + 0.5 * self.high
@@ -110,7 +110,7 @@ class Wachter(SpectralLaw):
         t = plus(z, -middle) + root_product(z, low, high)
         at_zero = -(middle + jnp.abs(self.a - 1.0) / total)
         at_one = 1.0 - middle + jnp.abs(self.b - 1.0) / total
-        value = times(jnp.log(t), total - 1.0) - math.log(2.0)
+        value = times(upper_log(t), total - 1.0) - math.log(2.0)
         for place, size in ((at_zero, 1.0 - self.a), (at_one, 1.0 - self.b)):
             value = value + _weighted_log(plus(t, -place), jnp.maximum(size, 0.0))
             value = value + _weighted_log(plus(t, -square / place), jnp.minimum(size, 0.0))
@@ -191,7 +191,7 @@ class KestenMcKay(SpectralLaw):
         t = z + root_product(z, -radius, radius)
         far = self.degree + jnp.abs(self.degree - 2.0)
         near, size = radius**2 / far, 1.0 - 0.5 * self.degree
-        value = times(jnp.log(t), self.degree - 1.0) - math.log(2.0)
+        value = times(upper_log(t), self.degree - 1.0) - math.log(2.0)
         for sign in (-1.0, 1.0):
             value = value + _weighted_log(plus(t, -sign * far), jnp.maximum(size, 0.0))
             value = value + _weighted_log(plus(t, -sign * near), jnp.minimum(size, 0.0))
@@ -225,6 +225,6 @@ class KestenMcKay(SpectralLaw):
 
 
 def _weighted_log(value, weight):
-    """weight log(value), 0 where the weight is 0, even at value 0."""
+    """Weight log(value), 0 where the weight is 0, even at value 0."""
     used = weight != 0.0
-    return times(jnp.log(jnp.where(used, value, jnp.full_like(value, 1.0))), weight)
+    return times(upper_log(jnp.where(used, value, jnp.ones_like(value))), weight)

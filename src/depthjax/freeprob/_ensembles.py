@@ -41,9 +41,7 @@ def sample_wishart(key: jax.Array, rows: int, cols: int, *, variance: ArrayLike 
     return jnp.asarray(variance, noise.dtype) * (noise @ noise.T) / cols
 
 
-def sample_ginibre(
-    key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, field: str = "real", dtype=None
-) -> jax.Array:
+def sample_ginibre(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, field: str = "real", dtype=None) -> jax.Array:
     """Square matrix of independent normals of variance scale^2/dim, (dim, dim).
 
     Eigenvalues fill the disc of radius `scale`; squared singular values tend to `MarchenkoPastur(1, scale^2)`.
@@ -83,7 +81,9 @@ def sample_haar_unitary(key: jax.Array, dim: int, *, dtype=None) -> jax.Array:
     q, r = jnp.linalg.qr(jax.lax.complex(*jax.random.normal(key, (2, dim, dim), _float(dtype))))
     diagonal = jnp.diagonal(r)
     size = jnp.abs(diagonal)
-    phase = jnp.where(size > 0.0, diagonal / jnp.where(size > 0.0, size, 1.0), 1.0)
+    inverse = 1.0 / jnp.where(size > 0.0, size, 1.0)
+    phase = jax.lax.complex(jnp.real(diagonal) * inverse, jnp.imag(diagonal) * inverse)
+    phase = jnp.where(size > 0.0, phase, jnp.ones_like(phase))
     return q * phase[None, :]
 
 

@@ -87,9 +87,7 @@ def settle(
         following = jnp.where(place == _PHASE - 1, anchor, following)
         point = jnp.where(settled, jnp.where(usable & (change <= 1e3 * eps), newton, w), following)
         keep = done
-        return _State(
-            jnp.where(keep, w, point), jnp.where(keep, state.anchor, anchor), done | settled, count + 1
-        )
+        return _State(jnp.where(keep, w, point), jnp.where(keep, state.anchor, anchor), done | settled, count + 1)
 
     first = _State(start, start, jnp.zeros((), bool), jnp.asarray(0, jnp.int32))
     state = lax.while_loop(lambda s: ~s.done & (s.count < num_phases * _PHASE), body, first)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import constraints, float_dtype, param, record
-from depthjax.freeprob._branch import edge_log_density, plus, root_product, times, without_cancellation
+from depthjax.freeprob._branch import edge_log_density, lower_log, plus, root_product, times, without_cancellation
 from depthjax.freeprob._law import SpectralLaw, closed_form
 
 
@@ -35,7 +35,9 @@ class MarchenkoPastur(SpectralLaw):
         """The root of ratio variance z g^2 - (z + (ratio - 1) variance) g + 1 = 0 that decays."""
         root = root_product(z, *self._ends())
         centred = plus(z, self.variance * (self.ratio - 1.0))
-        return without_cancellation(centred, root, times(z, 2.0 * self.ratio * self.variance), jnp.full_like(self.ratio, 2.0))
+        return without_cancellation(
+            centred, root, times(z, 2.0 * self.ratio * self.variance), jnp.full_like(self.ratio, 2.0)
+        )
 
     def _log_potential(self, z):
         g = self._transform(z)
@@ -43,7 +45,7 @@ class MarchenkoPastur(SpectralLaw):
         # 1 + ratio m, which near an atom at 0 would cancel; m = variance g (1 + ratio m).
         large = jnp.abs(m) > 0.25
         spread = jnp.where(large, m / times(g, self.variance), plus(times(m, self.ratio), 1.0))
-        return -jnp.log(g) + m - times(jnp.log(spread), 1.0 / self.ratio)
+        return -lower_log(g) + m - times(lower_log(spread), 1.0 / self.ratio)
 
     def _log_density(self, x):
         inside = x > 0.0

@@ -8,18 +8,16 @@ from jax.typing import ArrayLike
 
 from depthjax.core import constraints, float_dtype, param, record
 from depthjax.core._options import is_concrete, positive
-from depthjax.freeprob._branch import times
+from depthjax.freeprob._branch import lower_log, times, upper_log
 from depthjax.freeprob._law import SpectralLaw
 from depthjax.freeprob._moments import moments_to_s_series, s_series_to_moments
 from depthjax.freeprob._subordinated import (
     _GRID,
     Subordinated,
     from_log,
-    lower_log,
     pair_atoms,
     parameter_like,
     pieces,
-    upper_log,
 )
 from depthjax.numerics import series_mul, series_pow
 
@@ -41,9 +39,7 @@ class _OnHalfLine(Subordinated):
     def _stieltjes(self, z):
         at_zero = z == 0.0
         result = super()._stieltjes(jnp.where(at_zero, jnp.ones_like(z), z))
-        return result._replace(
-            value=jnp.where(at_zero, jnp.nan, result.value), converged=result.converged & ~at_zero
-        )
+        return result._replace(value=jnp.where(at_zero, jnp.nan, result.value), converged=result.converged & ~at_zero)
 
     def _log_density(self, x):
         low, high = self._bounds()
@@ -174,7 +170,7 @@ class MarchenkoPasturProduct(Subordinated):
         # 1 + ratio m = z/(variance w), which does not cancel near an atom at 0.
         spread = z / times(w[0], self.variance)
         inner = self.law._log_potential(w[0]) - upper_log(w[0]) + upper_log(z)
-        return inner + m - times(jnp.log(spread), 1.0 / self.ratio)
+        return inner + m - times(lower_log(spread), 1.0 / self.ratio)
 
     def _bounds(self):
         low, high = self.law._bounds()

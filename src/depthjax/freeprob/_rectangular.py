@@ -144,5 +144,3 @@ def _series_to_moments(c, ratio):
     product = series_mul((ratio * with_zero).at[0].add(1.0), with_zero.at[0].add(1.0))
     inverse = jnp.concatenate([jnp.zeros_like(c[:1]), series_pow(product, -1.0)])
     return _uncompose(series_revert(inverse)[1:].at[0].add(-1.0), ratio)[1:]
-
-

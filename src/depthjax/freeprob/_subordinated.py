@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from depthjax.core import float_dtype
-from depthjax.freeprob._branch import on_axis
+from depthjax.freeprob._branch import on_axis, upper_log
 from depthjax.freeprob._fixed_point import FixedPoint, attach, settle
 from depthjax.freeprob._law import BoundaryResult, SpectralLaw
 from depthjax.numerics import implicit_root
@@ -163,20 +163,6 @@ class Subordinated(SpectralLaw):
         close = jnp.isfinite(new_w) & (jnp.abs(new_x - x) <= 1e-6 * (high - low))
         small = jnp.max(jnp.abs(equations(new_w, new_x))) <= 1e-6
         return jnp.where(close & small, new_w, w), jnp.where(close & small, new_x, x)
-
-
-def upper_log(z):
-    """Logarithm with imaginary part in [0, pi], of a point of the closed upper half plane or just below its axis."""
-    value = jnp.log(z)
-    angle = jnp.imag(value)
-    return lax.complex(jnp.real(value), jnp.where(angle < -1.5, angle + 2.0 * math.pi, angle))
-
-
-def lower_log(z):
-    """Logarithm with imaginary part in [-pi, 0], of a point of the closed lower half plane or just above its axis."""
-    value = jnp.log(z)
-    angle = jnp.imag(value)
-    return lax.complex(jnp.real(value), jnp.where(angle > 1.5, angle - 2.0 * math.pi, angle))
 
 
 def from_log(v):

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core._shapes import check_unstacked, over_batch
 from depthjax.freeprob._argument import cast_law, complex_argument
-from depthjax.freeprob._branch import on_axis
+from depthjax.freeprob._branch import on_axis, plus, times
 from depthjax.freeprob._law import InverseResult, SpectralLaw, in_plane
 from depthjax.numerics import implicit_root
 
@@ -77,7 +77,7 @@ def solve_r_transform(law: SpectralLaw, g: ArrayLike) -> InverseResult:
         kappa = law._free_cumulants(4)
         size = jnp.max(jnp.stack([jnp.abs(end) for end in law._bounds()]))
         small = jnp.abs(g) * size < 0.5 * float(jnp.finfo(kappa.dtype).eps) ** (1.0 / 5.0)
-        series = kappa[0] + g * (kappa[1] + g * (kappa[2] + g * kappa[3]))
+        series = plus(g * plus(g * plus(times(g, kappa[3]), kappa[2]), kappa[1]), kappa[0])
         safe_g, safe_u = jnp.where(small, 1.0, g), jnp.where(small, 1.0, u)
         return jnp.where(small, series, (safe_g - safe_u) / (safe_u * safe_g)), small
 
@@ -105,7 +105,8 @@ def solve_s_transform(law: SpectralLaw, m: ArrayLike) -> InverseResult:
 
     def finish(law, u, m):
         small = jnp.abs(m) == 0.0
-        return jnp.where(small, 1.0 / mean(law), (1.0 + m) * u / jnp.where(small, 1.0, m)), small
+        at_zero = on_axis(1.0 / mean(law))
+        return jnp.where(small, at_zero, (1.0 + m) * u / jnp.where(small, 1.0, m)), small
 
     return _inverse("solve_s_transform", law, m, _psi, mean, finish)
 
@@ -173,10 +174,10 @@ def _inverse(
 
 
 def _follow(law, target, fn, slope, is_complex):
-    """u with fn(u) = target, followed along the ray from 0."""
+    """U with fn(u) = target, followed along the ray from 0."""
     frozen, goal = lax.stop_gradient((law, target))
     eps = float(jnp.finfo(jnp.real(goal).dtype).eps)
-    start = goal / slope(frozen) / _STAGES
+    start = times(goal, 1.0 / (_STAGES * slope(frozen)))
     sides = jnp.sign(jnp.imag(goal))
 
     def newton(u, aim):
@@ -184,7 +185,7 @@ def _follow(law, target, fn, slope, is_complex):
         return u - (value - aim) / by_u
 
     def stage(k, u):
-        aim = goal * ((k + 1.0) / _STAGES)
+        aim = times(goal, (k + 1.0) / _STAGES)
         by_u = jax.jvp(lambda t: fn(frozen, t)[0], (u,), (jnp.ones_like(u),))[1]
         u = jnp.where(k > 0, u + goal / _STAGES / by_u, u)
         return lax.fori_loop(0, _NEWTON, lambda _, t: newton(t, aim), u)
@@ -192,7 +193,7 @@ def _follow(law, target, fn, slope, is_complex):
     u = lax.fori_loop(0, _STAGES, lambda k, u: stage(jnp.asarray(k, jnp.real(u).dtype), u), start)
     u = lax.fori_loop(0, _LAST, lambda _, t: newton(t, goal), u)
     value, sound = fn(frozen, u)
-    residual = jnp.abs(value - goal) / jnp.maximum(jnp.abs(goal), eps)
+    residual = jnp.abs(value - goal) / jnp.maximum(jnp.abs(goal), jnp.finfo(jnp.real(goal).dtype).tiny)
     # G maps the upper half plane to the lower one; the branch keeps u on the side of its target.
     same_side = (jnp.sign(jnp.imag(u)) == sides) if is_complex else (jnp.imag(u) == 0.0) & (jnp.imag(value) == 0.0)
     ok = sound & (residual <= 1e4 * eps) & same_side
