@@ -174,7 +174,7 @@ def test_sums_and_products_of_matrices():
 
 def integral(law, fn):
     """Integral of fn under the continuous part, by a Chebyshev rule on every interval."""
-    total = 0.0
+    total = np.zeros(())
     for low, high in np.asarray(law.edges(), np.float64):
         if not np.isnan(low):
             angle = np.pi * (np.arange(400) + 0.5) / 400

@@ -191,4 +191,5 @@ def test_traced_bad_parameters_give_nan():
     found = jax.jit(lambda t: fp.FreePoisson(t, 1.0).density(1.0))(-0.5)
     assert np.isnan(found)
     found = jax.jit(lambda t: fp.free_additive_power(fp.bernoulli(0.5), t).boundary_stieltjes(0.7))(0.5)
-    assert np.isnan(found.value) and not found.converged
+    assert np.isnan(found.value)
+    assert not found.converged

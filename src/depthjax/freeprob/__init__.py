@@ -1,7 +1,7 @@
 """Laws of spectra as records, their transforms and series, free convolutions, and matching random matrices.
 
-A `SpectralLaw` is a probability measure on the line with density, cdf, quantile, atoms, edges, moments, free cumulants and
-Stieltjes transform, exact on the real axis itself. Free convolutions return laws again, so that results nest.
+A `SpectralLaw` is a probability measure on the line with density, cdf, quantile, atoms, edges, moments, free cumulants
+and Stieltjes transform, exact on the real axis itself. Free convolutions return laws again, so that results nest.
 """
 
 from depthjax.freeprob._additive import deform_semicircle as deform_semicircle

@@ -133,7 +133,7 @@ def free_additive_convolution(law_a: SpectralLaw, law_b: SpectralLaw) -> Spectra
         A lazy law. G(z) = G_a(w) with w = h_b(h_a(w) + z) + z, h(w) = 1/G(w) - w; the cdf is closed:
         U(z) = U_a(w_a) + U_b(w_b) - log(w_a + w_b - z). Atoms at x + y of mass alpha + beta - 1.
 
-    Numerics: fixed point by averaged iteration and Newton steps directly on the real axis, no smoothing. Edges by a scan
+    Numerics: fixed point by averaged iteration and Newton steps on the real axis itself, no smoothing. Edges by a scan
         of 256 points and bisection; narrower gaps are not found.
 
     Source:

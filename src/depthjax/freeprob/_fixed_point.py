@@ -1,8 +1,8 @@
 """Fixed points of holomorphic self-maps of a half plane or a strip: the solver behind every free convolution.
 
-The maps of subordination have one attracting fixed point in the closed half plane (Denjoy and Wolff), inside it where
-the density is positive and on the real axis elsewhere, there with |T'| <= 1. The plain iteration may rotate about it for
-ever; its average with the identity is again such a map and converges. Newton steps finish, and their result is accepted
+The maps of subordination have one attracting fixed point in the closed half plane (Denjoy and Wolff), inside it
+where the density is positive and on the real axis elsewhere, there with |T'| <= 1. The plain iteration may rotate about
+it for ever; its average with the identity is again such a map and converges. Newton steps finish, and their result is accepted
 only if it is that fixed point: in the open half plane, where it is unique, or real with |T'| <= 1.
 """
 
@@ -100,7 +100,7 @@ def settle(
 
 
 def attach(fn: Callable[[jax.Array], jax.Array], point: jax.Array) -> jax.Array:
-    """The fixed point with its derivatives in what `fn` closes over, right to third order: two Newton steps of size 0."""
+    """The fixed point with its derivatives in what `fn` closes over, to third order: two Newton steps of size 0."""
     point = lax.stop_gradient(point)
     for _ in range(2):
         value, columns = _with_jacobian(fn, point)

@@ -12,7 +12,7 @@ from depthjax.freeprob._law import SpectralLaw, closed_form
 
 @record
 class MarchenkoPastur(SpectralLaw):
-    """Marchenko-Pastur law: the limit spectrum of A A^T, A of shape (rows, cols) with entries of variance variance/cols.
+    """Marchenko-Pastur law: the limit spectrum of A A^T, A (rows, cols) with entries of variance `variance`/cols.
 
     R(g) = variance/(1 - ratio variance g), S(m) = 1/(variance (1 + ratio m)); edges variance (1 +- sqrt(ratio))^2 and,
     for ratio > 1, an atom of mass 1 - 1/ratio at 0.

@@ -10,7 +10,7 @@ from depthjax.core import constraints, float_dtype, param, record
 from depthjax.core._options import is_concrete, positive
 from depthjax.freeprob._branch import lower_log, times, upper_log
 from depthjax.freeprob._law import SpectralLaw
-from depthjax.freeprob._moments import moments_to_s_series, s_series_to_moments
+from depthjax.freeprob._moments import free_cumulants_to_moments, moments_to_s_series, s_series_to_moments
 from depthjax.freeprob._subordinated import (
     _GRID,
     Subordinated,
@@ -190,10 +190,10 @@ class MarchenkoPasturProduct(Subordinated):
     def _num_intervals(self):
         return min(16, pieces(self.law) + 1)
 
-    def _free_cumulants(self, order):
-        """Free compound Poisson: rate jump^n m_n of the law, rate 1/ratio, jump ratio variance."""
-        powers = jnp.arange(1, order + 1, dtype=float_dtype(self))
-        return self.law._moments(order) * (self.ratio * self.variance) ** powers / self.ratio
+    def _moments(self, order):
+        """Those of the companion A^T X A over the ratio; it is free compound Poisson, kappa_n = ratio variance^n m_n."""
+        powers = self.variance ** jnp.arange(1, order + 1, dtype=float_dtype(self))
+        return free_cumulants_to_moments(self.ratio * powers * self.law._moments(order)) / self.ratio
 
 
 def free_multiplicative_convolution(law_a: SpectralLaw, law_b: SpectralLaw) -> SpectralLaw:

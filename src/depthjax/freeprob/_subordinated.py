@@ -112,11 +112,11 @@ class Subordinated(SpectralLaw):
             exists = place <= _GRID
             place = jnp.minimum(place, _GRID)
             sides.append((grid[place], grid[place + 1], exists))
-        starts = jax.vmap(lambda a, b, e: self._edge(a, b, e, True))(*sides[0])
-        ends = jax.vmap(lambda a, b, e: self._edge(a, b, e, False))(*sides[1])
+        starts = jax.vmap(lambda a, b, e: self._edge(a, b, e, is_start=True))(*sides[0])
+        ends = jax.vmap(lambda a, b, e: self._edge(a, b, e, is_start=False))(*sides[1])
         return jnp.stack([starts, ends], axis=-1)
 
-    def _edge(self, left, right, exists, is_start):
+    def _edge(self, left, right, exists, *, is_start):
         """The point of (left, right) where the support begins or ends, with its derivative at fixed w."""
         frozen = lax.stop_gradient(self)
 
