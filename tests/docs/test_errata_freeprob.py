@@ -89,7 +89,7 @@ def test_blue_function_of_a_scaled_matrix():
 
 
 def test_the_surmise_lives_on_positive_spacings():
-    """Two eigenvalues of a 2 x 2 matrix (A, C; C, D) with unit diagonal and C of variance 1/2: mean spacing sqrt(pi)."""
+    """Two eigenvalues of a 2 x 2 matrix (A, C; C, D) with variances 1, 1/2, 1: mean spacing sqrt(pi)."""
     rng = np.random.default_rng(1)
     a, d = rng.normal(size=(2, 300_000))
     c = rng.normal(size=300_000) / 2**0.5

@@ -1,9 +1,9 @@
 """Fixed points of holomorphic self-maps of a half plane or a strip: the solver behind every free convolution.
 
-The maps of subordination have one attracting fixed point in the closed half plane (Denjoy and Wolff), inside it
-where the density is positive and on the real axis elsewhere, there with |T'| <= 1. The plain iteration may rotate about
-it for ever; its average with the identity is again such a map and converges. Newton steps finish, and their result is accepted
-only if it is that fixed point: in the open half plane, where it is unique, or real with |T'| <= 1.
+The maps of subordination have one attracting fixed point in the closed half plane (Denjoy and Wolff), inside it where
+the density is positive and on the real axis elsewhere, there with |T'| <= 1. The plain iteration may rotate about it
+for ever; its average with the identity is again such a map and converges. Newton steps finish, and their result is
+accepted only if it is that fixed point: in the open half plane, where it is unique, or real with |T'| <= 1.
 """
 
 from collections.abc import Callable

@@ -191,7 +191,7 @@ class MarchenkoPasturProduct(Subordinated):
         return min(16, pieces(self.law) + 1)
 
     def _moments(self, order):
-        """Those of the companion A^T X A over the ratio; it is free compound Poisson, kappa_n = ratio variance^n m_n."""
+        """Those of the companion A^T X A over the ratio, free compound Poisson with kappa_n = ratio variance^n m_n."""
         powers = self.variance ** jnp.arange(1, order + 1, dtype=float_dtype(self))
         return free_cumulants_to_moments(self.ratio * powers * self.law._moments(order)) / self.ratio
 
