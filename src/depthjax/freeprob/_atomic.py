@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 
 from depthjax.core import constraints, float_dtype, param, record
@@ -51,7 +52,10 @@ class Atomic(SpectralLaw):
         return closed_form(jnp.sum(times(self._inverse(z), self.weights)))
 
     def _inverse(self, z):
-        return 1.0 / plus(jnp.broadcast_to(z, self.points.shape), -self.points)
+        """1/(z - points) in real arithmetic, which vectorises where complex division does not."""
+        real, imag = jnp.real(z) - self.points, jnp.broadcast_to(jnp.imag(z), self.points.shape)
+        scale = 1.0 / (real * real + imag * imag)
+        return lax.complex(real * scale, -imag * scale)
 
     def _shift(self, z):
         inverse = self._inverse(z)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-_AVERAGED = 16
-_PHASE = 48
+_AVERAGED = 8
+_PHASE = 36
 _PHASES = 24
 
 
