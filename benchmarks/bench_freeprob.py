@@ -71,7 +71,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds, fewer points")
     quick = parser.parse_args().quick
-    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
     seconds = 5.0 if quick else 60.0
     sizes = (100, 200) if quick else (250, 500, 1000)
     tables = [sums(size, size, seconds=seconds) for size in sizes]
