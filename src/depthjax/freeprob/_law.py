@@ -1,6 +1,7 @@
 """What a spectral law is: one probability measure on the line, with its transforms as pure methods."""
 
 import abc
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from depthjax.core import float_dtype, offers
+from depthjax.core import constraints, float_dtype, offers
+from depthjax.core._options import positive
 from depthjax.core._shapes import Shape, as_shape, check_unstacked, event_argument, over_batch
 from depthjax.freeprob._argument import cast_law, complex_argument, valid_law
 from depthjax.freeprob._branch import on_axis
@@ -58,7 +60,8 @@ class SpectralLaw(abc.ABC):
     - `_bounds() -> (low, high)`: any interval that holds the support, atoms included;
     - `_moments(order)` or `_free_cumulants(order)`, each `(order,)`;
 
-    and may write `_edges() -> (num_intervals, 2)` and `_atoms() -> (locations, masses)` where there are such,
+    may write `_shift(z)` = 1/G(z) - z and `_moment_transform(z)` = z G(z) - 1 where those do not cancel at large z,
+    `_edges() -> (num_intervals, 2)` and `_atoms() -> (locations, masses)` where there are such,
     `_log_density(x)`, `_cdf(x)`, `_quantile(u)`, `_sample_many(key, shape)`, `_sample_matrix(key, dim)`.
 
     The public methods check shapes, map over leading batch axes, and return NaN where a parameter violates its
@@ -67,7 +70,10 @@ class SpectralLaw(abc.ABC):
 
     @classmethod
     def _complete(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        """Check that parameters are scalars; laws with other parameters override."""
+        """Check that parameters are scalars, and positive where declared so; laws with other parameters override."""
+        for field in dataclasses.fields(cls):
+            if field.metadata.get("constraint") is constraints.positive:
+                positive(cls.__name__, **{field.name: fields[field.name]})
         for name, value in fields.items():
             if isinstance(value, jax.Array) and value.ndim:
                 raise ValueError(
@@ -81,6 +87,14 @@ class SpectralLaw(abc.ABC):
 
     def _log_potential(self, z: jax.Array) -> jax.Array:
         raise NotImplementedError(f"{type(self).__name__} writes neither _log_potential nor _cdf")
+
+    def _shift(self, z: jax.Array) -> jax.Array:
+        """1/G(z) - z, which maps the upper half plane into its closure and tends to minus the mean."""
+        return 1.0 / self._stieltjes(z).value - z
+
+    def _moment_transform(self, z: jax.Array) -> jax.Array:
+        """Sum m_k z^-k = z G(z) - 1."""
+        return z * self._stieltjes(z).value - 1.0
 
     @abc.abstractmethod
     def _bounds(self) -> tuple[jax.Array, jax.Array]:
@@ -209,7 +223,7 @@ class SpectralLaw(abc.ABC):
         low, high = self._bounds()
         inside = (x >= low) & (x < high)
         safe = jnp.where(inside, x, jnp.where(jnp.isfinite(high), high, 0.0))
-        value = 1.0 - jnp.imag(self._log_potential(on_axis(safe))) / math.pi
+        value = 1.0 - jnp.imag(self._log_potential(on_axis(right_of_atom(self, safe)))) / math.pi
         outside = jnp.where(x < low, 0.0, jnp.where(x >= high, 1.0, jnp.nan))
         return jnp.where(inside, value, outside)
 
@@ -275,6 +289,14 @@ def in_plane(law: SpectralLaw, z: jax.Array) -> BoundaryResult:
     below = jnp.imag(z) < 0.0
     result = law._stieltjes(jnp.where(below, jnp.conj(z), z))
     return result._replace(value=jnp.where(below, jnp.conj(result.value), result.value))
+
+
+def right_of_atom(law: SpectralLaw, x: jax.Array) -> jax.Array:
+    """`x`, moved to the right of the atom on which it lies, if it does."""
+    _, is_atom = _nearest_atom(law, x)
+    low, high = law._bounds()
+    width = jnp.maximum(jnp.maximum(jnp.abs(low), jnp.abs(high)), high - low)
+    return jnp.where(is_atom, x + 32.0 * jnp.finfo(x.dtype).eps * width, x)
 
 
 def _invert_cdf(law, low, high, u):

@@ -1,5 +1,7 @@
 """Moments, free cumulants and S-transforms as truncated series; the last axis is the order."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -96,3 +98,14 @@ def _with_one(name, values):
     if values.ndim == 0 or values.shape[-1] == 0:
         raise ValueError(f"{name}: expected (..., order) with order >= 1, got shape {values.shape}")
     return jnp.concatenate([jnp.ones_like(values[..., :1]), values], axis=-1)
+
+
+def affine_moments(m: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """Raw moments (n,) of loc + scale X from those of X, by the binomial formula."""
+    order = m.shape[-1]
+    with_one = jnp.concatenate([jnp.ones_like(m[..., :1]), m], axis=-1)
+    rows = []
+    for n in range(1, order + 1):
+        terms = [math.comb(n, k) * loc ** (n - k) * scale**k * with_one[..., k] for k in range(n + 1)]
+        rows.append(sum(terms[1:], terms[0]))
+    return jnp.stack(rows, axis=-1)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import constraints, param, record
-from depthjax.freeprob._branch import edge_log_density, plus, root_product, times
+from depthjax.freeprob._branch import edge_log_density, lower_log, plus, root_product, times
 from depthjax.freeprob._law import SpectralLaw, closed_form
 
 
@@ -35,9 +35,12 @@ class Semicircle(SpectralLaw):
         centred = plus(z, -self.loc)
         return 2.0 / (centred + root_product(centred, -radius, radius))
 
+    def _shift(self, z):
+        return plus(-times(self._transform(z), self.scale**2), -self.loc)
+
     def _log_potential(self, z):
         value = self._transform(z)
-        return -jnp.log(value) + 0.5 * times(value, self.scale) ** 2
+        return -lower_log(value) + 0.5 * times(value, self.scale) ** 2
 
     def _log_density(self, x):
         radius = 2.0 * self.scale
