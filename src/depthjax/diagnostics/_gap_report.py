@@ -38,7 +38,7 @@ class GapReport(NamedTuple):
         inference_gap: (N,) log evidence less `elbo`; the sum of the next two.
         approximation_gap: (N,) log evidence less the bound of the best guide of the family for this datum.
         amortisation_gap: (N,) bound of that best guide less `elbo`.
-        khat: (N,) k-hat of the amortised guide's weights.
+        khat: (N,) k-hat of the amortised guide's weights; it says nothing where they agree to rounding.
     """
 
     elbo: jax.Array
