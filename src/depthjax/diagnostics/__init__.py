@@ -3,6 +3,8 @@
 from depthjax.diagnostics._estimator_report import EstimatorReport as EstimatorReport
 from depthjax.diagnostics._estimator_report import estimator_report as estimator_report
 from depthjax.diagnostics._estimator_report import snr as snr
+from depthjax.diagnostics._gap_report import GapReport as GapReport
+from depthjax.diagnostics._gap_report import gap_report as gap_report
 from depthjax.diagnostics._psis import PSISResult as PSISResult
 from depthjax.diagnostics._psis import ess as ess
 from depthjax.diagnostics._psis import khat_threshold as khat_threshold

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from depthjax.core import ExponentialFamily as ExponentialFamily
 from depthjax.core._lazy import lazy_names
 from depthjax.vi._analytic_kl import analytic_kl_elbo as analytic_kl_elbo
 from depthjax.vi._annealed import AISResult as AISResult
@@ -46,6 +47,8 @@ from depthjax.vi._laplace import LaplaceResult as LaplaceResult
 from depthjax.vi._laplace import laplace as laplace
 from depthjax.vi._latent_ode import ElboTerms as ElboTerms
 from depthjax.vi._latent_ode import latent_ode_elbo as latent_ode_elbo
+from depthjax.vi._linear_regression_cavi import LinearRegressionFactors as LinearRegressionFactors
+from depthjax.vi._linear_regression_cavi import linear_regression_cavi as linear_regression_cavi
 from depthjax.vi._measure_valued import measure_valued as measure_valued
 from depthjax.vi._minibatch import minibatch_elbo as minibatch_elbo
 from depthjax.vi._minibatch import minibatch_log_joint as minibatch_log_joint
@@ -65,6 +68,8 @@ from depthjax.vi._objectives import expectation as expectation
 from depthjax.vi._objectives import iwae_objective as iwae_objective
 from depthjax.vi._objectives import renyi_objective as renyi_objective
 from depthjax.vi._objectives import tvo_objective as tvo_objective
+from depthjax.vi._online_newton import OnlineNewtonState as OnlineNewtonState
+from depthjax.vi._online_newton import variational_online_newton as variational_online_newton
 from depthjax.vi._pathfinder import PathfinderResult as PathfinderResult
 from depthjax.vi._pathfinder import multipath_pathfinder as multipath_pathfinder
 from depthjax.vi._pathfinder import pathfinder as pathfinder
