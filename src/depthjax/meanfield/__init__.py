@@ -23,6 +23,7 @@ from depthjax.meanfield._jacobian import jacobian_cdf as jacobian_cdf
 from depthjax.meanfield._jacobian import jacobian_density_solve as jacobian_density_solve
 from depthjax.meanfield._jacobian import jacobian_edges as jacobian_edges
 from depthjax.meanfield._jacobian import jacobian_log_density as jacobian_log_density
+from depthjax.meanfield._jacobian_law import JacobianSpectrum as JacobianSpectrum
 from depthjax.meanfield._jacobian_moments import jacobian_mean_log as jacobian_mean_log
 from depthjax.meanfield._jacobian_moments import jacobian_moments as jacobian_moments
 from depthjax.meanfield._jacobian_moments import jacobian_variance as jacobian_variance
@@ -41,6 +42,8 @@ from depthjax.meanfield._phase import phase_diagram as phase_diagram
 from depthjax.meanfield._q_star import FixedPoint as FixedPoint
 from depthjax.meanfield._q_star import q_star as q_star
 from depthjax.meanfield._q_star import q_star_all as q_star_all
+from depthjax.meanfield._universality import residual_jacobian as residual_jacobian
+from depthjax.meanfield._universality import universal_jacobian as universal_jacobian
 
 if TYPE_CHECKING:
     from depthjax.meanfield._fit_initialisation import FittedInitialisation as FittedInitialisation

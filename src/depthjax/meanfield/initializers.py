@@ -15,6 +15,7 @@ import numpy as np
 from depthjax.core._options import chosen, non_negative, positive
 from depthjax.meanfield._activation import Activation, require_activation
 from depthjax.meanfield._critical import critical_sigma_w
+from depthjax.meanfield._length import length_map_slope
 
 Initializer = Callable[..., jax.Array]
 
@@ -160,17 +161,29 @@ def critical(activation: Activation, *, sigma_b: float, kind: str = "orthogonal"
         kind: "gaussian", "orthogonal" or "delta_orthogonal".
 
     Returns:
-        Initialiser of kernels with the smallest critical sigma_w.
+        Initialiser of kernels with the first critical sigma_w, in order of the length, whose length is stable.
 
     Raises:
-        ValueError: an unknown kind, sigma_b negative, or no critical point.
+        ValueError: an unknown kind, sigma_b negative, no critical point, or none whose length is stable: at a slope of
+            the length map above 1 signals leave it for another length.
 
     Source: Schoenholz et al., "Deep information propagation", 2017, sec. 3.
     """
     chosen("critical", "kind", kind, _KINDS)
     require_activation("critical", activation)
+    non_negative("critical", sigma_b=sigma_b)
     with jax.ensure_compile_time_eval():
-        sigma_w = float(np.asarray(critical_sigma_w(float(sigma_b), activation, max_roots=1).sigma_w)[0])
-    if not sigma_w > 0.0:
+        points = critical_sigma_w(float(sigma_b), activation)
+        candidates = list(zip(np.asarray(points.q), np.asarray(points.sigma_w), strict=True))
+        candidates = [(q, sigma_w) for q, sigma_w in candidates if np.isfinite(sigma_w)]
+        slopes = [float(length_map_slope(q, sigma_w, activation)) for q, sigma_w in candidates]
+    # Without biases the length of ReLU and the like is kept whatever it is: slope 1 to rounding.
+    stable = [pair for pair, slope in zip(candidates, slopes, strict=True) if slope <= 1.0 + 1e-6]
+    if not candidates:
         raise ValueError(f"critical: sigma_b is {sigma_b}, where this activation has no critical sigma_w")
-    return _KINDS[kind](sigma_w)
+    if not stable:
+        raise ValueError(
+            f"critical: sigma_b is {sigma_b}, where the fixed lengths {[float(q) for q, _ in candidates]} at critical "
+            f"sigma_w are not stable (slopes {slopes} of the length map, expected at most 1)"
+        )
+    return _KINDS[kind](float(stable[0][1]))

@@ -1,0 +1,165 @@
+"""The spectrum of J J^T as a law, to be moved, sampled and convolved like any other."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from depthjax.core import float_dtype, param, record, static
+from depthjax.core._options import is_concrete
+from depthjax.freeprob import SpectralLaw, sample_ginibre, sample_haar_orthogonal
+from depthjax.freeprob._branch import times, upper_log
+from depthjax.freeprob._law import BoundaryResult
+from depthjax.meanfield._activation import Activation, slope_at
+from depthjax.meanfield._expectation import safe_root
+from depthjax.meanfield._jacobian import check, jacobian_atoms, jacobian_edges, run, setting_of
+from depthjax.meanfield._jacobian_equation import against, equation, minus_one
+from depthjax.meanfield._jacobian_moments import jacobian_moments
+from depthjax.meanfield._jacobian_quantile import jacobian_quantile
+from depthjax.meanfield._polar import polar_search, real_off_support
+from depthjax.numerics import implicit_root
+
+
+@record
+class JacobianSpectrum(SpectralLaw):
+    """Limiting law of the squared singular values of the input-output Jacobian J = D_L W_L ... D_1 W_1.
+
+    A `SpectralLaw` over the `jacobian_*` functions, which take log lambda and so reach depths at which lambda itself
+    over- or underflows.
+
+    Args:
+        activation: phi.
+        q: (), variance of pre-activations at the fixed point; or (num_layers,), for which moments are known only.
+        sigma_w: (), standard deviation of weights times sqrt(fan_in), positive.
+        depth: (), number of layers L, real and at least 1, traced.
+        ensemble: static, "gaussian" or "orthogonal".
+
+    Raises:
+        ValueError: an unknown ensemble, or a concrete argument out of range.
+        TypeError: `activation` is a bare function.
+
+    Source:
+        Pennington, Schoenholz and Ganguli, "Resurrecting the sigmoid", 2017, sec. 2.
+    """
+
+    activation: Activation
+    q: jax.Array = param()
+    sigma_w: jax.Array = param()
+    depth: jax.Array = param()
+    ensemble: str = static()
+
+    @classmethod
+    def _complete(cls, fields):
+        named = [fields[name] for name in ("activation", "q", "sigma_w", "depth", "ensemble")]
+        check(cls.__name__, *named)
+        for name in ("sigma_w", "depth"):
+            if jnp.ndim(fields[name]):
+                raise ValueError(f"{cls.__name__}: {name} has shape {jnp.shape(fields[name])}, expected ()")
+        return fields
+
+    def _valid(self):
+        return jnp.all(self.q >= 0.0) & (self.sigma_w > 0.0) & (self.depth >= 1.0)
+
+    def _fields(self):
+        return self.activation, self.q, self.sigma_w, self.depth
+
+    def _setting(self):
+        return setting_of(*self._fields())[0]
+
+    def _is_gaussian(self):
+        return float(self.ensemble == "gaussian")
+
+    def _scalar(self, method):
+        if self.q.ndim:
+            raise ValueError(
+                f"JacobianSpectrum.{method}: q has shape {self.q.shape}, expected () (a fixed point); of layer-wise q "
+                "the moments are known"
+            )
+
+    def _at(self, x, method):
+        self._scalar(method)
+        inside = x > 0.0
+        return inside, run(jnp.log(jnp.where(inside, x, 1.0)), *self._fields(), self.ensemble)
+
+    def _log_density(self, x):
+        inside, found = self._at(x, "log_density")
+        return jnp.where(inside, found.log_density, jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf))
+
+    def _cdf(self, x):
+        inside, found = self._at(x, "cdf")
+        locations, masses = self._atoms()
+        at_zero = jnp.sum(jnp.where(locations == 0.0, masses, 0.0))
+        outside = jnp.where(x == 0.0, at_zero, jnp.where(x < 0.0, 0.0, jnp.nan))
+        return jnp.where(inside, found.cdf, outside)
+
+    def _quantile(self, u):
+        self._scalar("quantile")
+        low, high = self._bounds()
+        inner = (u > 0.0) & (u < 1.0)
+        value = jnp.exp(jacobian_quantile(jnp.where(inner, u, 0.5), *self._fields(), ensemble=self.ensemble))
+        ends = jnp.where(u == 0.0, low, jnp.where(u == 1.0, high, jnp.nan))
+        return jnp.where(inner, value, ends)
+
+    def _edges(self):
+        self._scalar("edges")
+        return jnp.exp(jacobian_edges(*self._fields(), ensemble=self.ensemble))
+
+    def _atoms(self):
+        self._scalar("atoms")
+        places, masses = jacobian_atoms(*self._fields(), ensemble=self.ensemble)
+        return jnp.exp(places), masses
+
+    def _bounds(self):
+        locations, masses = self._atoms()
+        top = jnp.nanmax(jnp.concatenate([self._edges().ravel(), jnp.where(masses > 0.0, locations, 0.0)]))
+        return jnp.zeros_like(top), top
+
+    def _moments(self, order):
+        return jacobian_moments(order, *self._fields(), ensemble=self.ensemble)
+
+    def _solve(self, z):
+        """Log z, log w and how well it is known, at any z of the closed upper half plane but 0."""
+        self._scalar("stieltjes")
+        log_z = upper_log(jnp.where(z == 0.0, jnp.ones_like(z), z))
+
+        def gap(v, law, at):
+            return equation(v, law._setting(), law._is_gaussian()).log_z - at
+
+        frozen = lax.stop_gradient(self)
+        found = polar_search(lambda v: gap(v, frozen, jnp.zeros_like(v)), lax.stop_gradient(log_z))
+        return log_z, implicit_root(gap, lax.stop_gradient(found.value), self, log_z), found
+
+    def _stieltjes(self, z):
+        _, v, found = self._solve(z)
+        m = equation(v, self._setting(), self._is_gaussian()).m
+        ok = found.converged & (z != 0.0)
+        value = real_off_support(z, found.value, (1.0 + m) / jnp.where(z == 0.0, jnp.ones_like(z), z))
+        return BoundaryResult(jnp.where(ok, value, jnp.nan), found.residual, ok)
+
+    def _log_potential(self, z):
+        log_z, v, found = self._solve(z)
+        setting = self._setting()
+        parts = equation(v, setting, self._is_gaussian())
+        y = minus_one(v)
+        re, im = jnp.broadcast_arrays(against(jnp.real(y), setting.law.excess), jnp.imag(y)[..., None])
+        size, angle = 0.5 * jnp.log(re * re + im * im), jnp.arctan2(im, re)
+        mean_log = lax.complex(size @ setting.law.weights, angle @ setting.law.weights) - v
+        value = times(mean_log, setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
+        if self._is_gaussian():
+            value = value + times(parts.m - parts.log_one_plus_m, setting.depth)
+        return jnp.where(found.converged & (z != 0.0), log_z + value, jnp.nan)
+
+    def _sample_matrix(self, key, dim):
+        if not is_concrete(self.depth) or float(self.depth) != int(self.depth):
+            raise ValueError(f"JacobianSpectrum.sample_matrix: depth is {self.depth}, expected a concrete whole number")
+        layers, dtype = int(self.depth), float_dtype(self)
+        spread = jnp.broadcast_to(safe_root(self.q), (layers,))
+        draw = sample_ginibre if self.ensemble == "gaussian" else sample_haar_orthogonal
+
+        def layer(jacobian, inputs):
+            key, scale = inputs
+            weights, units = jax.random.split(key)
+            slopes = slope_at(self.activation, scale * jax.random.normal(units, (dim,), dtype))
+            return self.sigma_w * slopes[:, None] * (draw(weights, dim, dtype=dtype) @ jacobian), None
+
+        jacobian, _ = lax.scan(layer, jnp.eye(dim, dtype=dtype), (jax.random.split(key, layers), spread))
+        return jacobian @ jacobian.T
