@@ -68,9 +68,7 @@ def test_fixed_point_of_relu():
 
 def test_variance_of_a_convolution_divides_by_the_fan_in():
     """He's gain for nine taps and twelve channels; read as (2/9) times the channels it would be 144 times as large."""
-    kernel = mf.initializers.critical(A.relu, sigma_b=0.0, kind="gaussian")(
-        jax.random.key(0), (3, 3, 12, 2000), DTYPE
-    )
+    kernel = mf.initializers.critical(A.relu, sigma_b=0.0, kind="gaussian")(jax.random.key(0), (3, 3, 12, 2000), DTYPE)
     variance = np.asarray(kernel, np.float64).var()
     assert abs(variance / (2 / (9 * 12)) - 1) < 5 * np.sqrt(2 / kernel.size)
     assert variance < 0.01 * (2 / 9 * 12)

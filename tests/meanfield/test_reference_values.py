@@ -97,3 +97,15 @@ def test_wrong_options_are_named():
         mf.Activation(jnp.tanh, breaks=(0.0,), slopes=(1.0,))
     with pytest.raises(TypeError, match="activation"):
         mf.q_star(1.0, 0.1, jnp.tanh)
+
+
+def test_one_orthogonal_layer_of_linear_pieces_has_atoms_only():
+    q, sigma_w = 0.4365245681608435, 1.1
+    log_lam = np.array([-6.0, -1.0, 0.1, 0.3])
+    found = mf.jacobian_density_solve(log_lam, mf.activations.hard_tanh, q, sigma_w, 1.0, ensemble="orthogonal")
+    assert np.isneginf(found.log_density).all()
+    p = 0.8698590003568338
+    np.testing.assert_allclose(found.cdf, [1 - p, 1 - p, 1 - p, 1], rtol=1e-12)
+    assert found.converged.all()
+    edges = mf.jacobian_edges(mf.activations.hard_tanh, q, sigma_w, 1.0, ensemble="orthogonal")
+    assert np.isnan(edges).all()

@@ -73,7 +73,12 @@ def find_edges(setting: Setting, gaussian: float) -> Edges:
     log_low, log_high = jnp.log1p(low_y), jnp.where(jnp.isfinite(high_y), jnp.log1p(high_y), jnp.inf)
     z_low = _log_z(low_y, setting, gaussian, ok)
     z_high = jnp.where(jnp.isfinite(high_y), _log_z(high_y, setting, gaussian, ok), jnp.inf)
-    return _between(z_low, z_high, log_low, log_high, ok)
+    edges = _between(z_low, z_high, log_low, log_high, ok)
+    if gaussian:
+        return edges
+    # One orthogonal layer of a piecewise linear activation has atoms only.
+    atomic = jnp.sum(frozen.law.masses) >= 1.0 - 16.0 * jnp.finfo(left.dtype).eps
+    return jax.tree.map(lambda part: jnp.where(atomic & (setting.depth <= 1.0), jnp.nan, part), edges)
 
 
 def _log_z(y, setting, gaussian, ok):
