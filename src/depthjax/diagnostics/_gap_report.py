@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from depthjax.core import constrain, unconstrain
 from depthjax.core._options import at_least, positive
@@ -135,24 +136,19 @@ def gap_report(
 
 
 def _ascend(key, joint, record, datum, num_steps, step_size):
-    """The guide of `record`'s family with the largest bound for one datum, by Adam without its own module."""
+    """The guide of `record`'s family with the largest bound for one datum."""
     # The gradient that leaves out the score vanishes draw by draw where the family holds the posterior.
     estimator = sticking_the_landing(num_samples=16)
     ascent = value_and_grad(estimator, elbo_objective(joint), lambda raw, *_: constrain(raw))
+    optimizer = optax.adam(optax.cosine_decay_schedule(step_size, num_steps))
     start = unconstrain(record)
-    dtype = jnp.result_type(*jax.tree.leaves(start))
 
     def step(carry, t):
-        raw, first, second = carry
+        raw, state = carry
         _, gradient, _, _ = ascent(jax.random.fold_in(key, t), raw, (), *datum)
-        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
-        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-        count = (t + 1).astype(dtype)
-        rate = 0.5 * step_size * (1 + jnp.cos(jnp.pi * count / num_steps)) / (1 - 0.9**count)
-        scale = 1 - 0.999**count
-        raw = jax.tree.map(lambda x, m, v: x + rate * m / (jnp.sqrt(v / scale) + 1e-8), raw, first, second)
-        return (raw, first, second), None
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes Python floats with its integer step counts
+            moves, state = optimizer.update(jax.tree.map(jnp.negative, gradient), state, raw)
+            return (optax.apply_updates(raw, moves), state), None
 
-    zeros = jax.tree.map(jnp.zeros_like, start)
-    (raw, _, _), _ = jax.lax.scan(step, (start, zeros, zeros), jnp.arange(num_steps, dtype=jnp.int32))
+    (raw, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps, dtype=jnp.int32))
     return constrain(raw)
