@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.special import comb
 
 from depthjax import freeprob as fp
@@ -77,6 +78,7 @@ def test_inverse_moment_transform_has_a_square_term():
     assert abs(printed / inverse - 1) > 1e-3
 
 
+@pytest.mark.slow
 def test_blue_function_of_a_scaled_matrix():
     """B_(pH)(g) = p B_H(p g); two halves of variance 1/4 each make a matrix of scale 1/sqrt 2."""
     law, p, g = fp.Semicircle(0.0, 1.0), 0.5, 0.3

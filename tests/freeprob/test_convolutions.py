@@ -67,6 +67,7 @@ def test_two_projections():
     np.testing.assert_allclose(np.asarray(law.cdf(0.0)), 0.5, atol=1e-6 if X64 else 1e-3)
 
 
+@pytest.mark.slow
 def test_product_with_atoms():
     law = fp.free_multiplicative_convolution(LIFTED, fp.Atomic([0.5, 2.0], [0.5, 0.5]))
     places, masses = (np.asarray(part) for part in law.atoms())
@@ -90,6 +91,7 @@ def test_compressed_semicircle():
     agree(law, fp.Semicircle(0.0, 1.3 * 0.4**0.5), np.linspace(-1.5, 1.5, 20))
 
 
+@pytest.mark.slow
 def test_explicit_paths_are_the_general_ones():
     agree(
         fp.deform_semicircle(SIGNS, 0.25),

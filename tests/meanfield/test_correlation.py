@@ -117,7 +117,14 @@ def test_gap_map_of_erf_and_sin():
 
 
 @VALUES
-@pytest.mark.parametrize("activation", [A.relu, A.tanh, A.hard_tanh], ids=["relu", "tanh", "hard_tanh"])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        pytest.param(A.relu, id="relu"),
+        pytest.param(A.tanh, id="tanh"),
+        pytest.param(A.hard_tanh, id="hard_tanh", marks=pytest.mark.slow),
+    ],
+)
 def test_slope_of_the_map_is_chi_c(activation):
     q, sigma_w = mf.q_star(1.4, 0.3, activation).value, 1.4
     gap_map = jax.jit(lambda g: mf.correlation_gap_map(g, q, q, sigma_w, 0.3, activation))

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not jax.config.jax_enable_x64, reason="float64 v
 A = mf.activations
 
 
-@pytest.mark.parametrize("ensemble", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("ensemble", [pytest.param("gaussian", marks=pytest.mark.slow), "orthogonal"])
 def test_loss_is_made_of_gain_and_variance(ensemble):
     w, b, depth = 1.3, 0.2, 8
     q = mf.q_star(w, b, A.tanh).value

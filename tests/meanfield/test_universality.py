@@ -31,7 +31,10 @@ def test_residual_reference_values():
     np.testing.assert_allclose((first, second / first**2 - 1), (np.exp(0.5), 1.0), rtol=1e-13)
 
 
-@pytest.mark.parametrize(("kind", "v"), [("smooth", 0.4), ("bernoulli", 0.4), ("bernoulli", 1.7), ("residual", 1.2)])
+@pytest.mark.parametrize(
+    ("kind", "v"),
+    [("smooth", 0.4), ("bernoulli", 0.4), ("bernoulli", 1.7), pytest.param("residual", 1.2, marks=pytest.mark.slow)],
+)
 def test_density_cdf_and_transform_are_of_one_law(kind, v):
     """The equation at complex points, mass and moments by integration over log lambda, the atom of the gap."""
     law = _law(kind, v)

@@ -101,7 +101,7 @@ def test_shrinkage_is_what_decay_and_early_stopping_do():
 
 
 @VALUES
-@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+@pytest.mark.parametrize("depth", [1, 2, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_learning_curves_against_integration(depth):
     s, u0 = 1.7, 0.02
     rate_of = lambda t, u: 2 * depth * u ** (2 - 2 / depth) * (s - u)  # noqa: E731
