@@ -62,7 +62,6 @@ def test_outside_the_image_is_not_a_number():
     found = fp.solve_s_transform(fp.bernoulli(0.4), -0.7)
     assert np.isnan(found.value)
     assert not found.converged
-    assert np.isnan(fp.s_transform(fp.Semicircle(0.0, 1.0), 0.3))
     assert np.isnan(fp.stieltjes(fp.Semicircle(0.0, 1.0), 0.5))
 
 
@@ -105,3 +104,9 @@ def test_series():
     np.testing.assert_allclose(
         np.asarray(fp.s_series_to_moments(s)), fp.MarchenkoPastur(0.5, 1.3).moments(5), rtol=1e-4
     )
+
+
+def test_the_s_transform_of_a_centred_law_is_refused():
+    with pytest.raises(ValueError, match="mean 0, where S has a pole; use r_transform"):
+        fp.s_transform(fp.Semicircle(0.0, 1.0), 0.1)
+    assert np.isnan(jax.jit(lambda loc: fp.s_transform(fp.Semicircle(loc, 1.0), 0.1))(0.0))

@@ -59,3 +59,15 @@ def test_bad_input():
     )
     with pytest.raises(ValueError, match="layer-wise"):
         layered.density(0.5)
+
+
+def test_transform_is_flagged_where_the_quadrature_is_not_resolved():
+    """Two orthogonal layers of tanh at small q: the density is not known at most points, and so is its transform."""
+    law = mf.JacobianSpectrum(A.tanh, 0.05, 1.0, 2, ensemble="orthogonal")
+    low, high = np.exp(mf.jacobian_edges(A.tanh, 0.05, 1.0, 2.0, ensemble="orthogonal")[0])
+    x = np.linspace(max(low, 1e-3), high, 12)[1:-1]
+    density, boundary = np.asarray(law.density(x)), law.boundary_stieltjes(x)
+    unknown = np.isnan(density)
+    assert unknown.any()
+    assert np.isnan(np.asarray(boundary.value)[unknown]).all()
+    assert not np.asarray(boundary.converged)[unknown].any()

@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core import constraints, param, record
 from depthjax.core._options import is_concrete
+from depthjax.freeprob._branch import times
 from depthjax.freeprob._law import BoundaryResult, SpectralLaw, in_plane
 from depthjax.freeprob._multiplicative import _check_half_line, _mass_at_zero, _OnHalfLine
 from depthjax.freeprob._subordinated import parameter_like, pieces
@@ -41,7 +42,7 @@ class RectangularSum(_OnHalfLine):
         return lax.complex(jnp.real(root), jnp.imag(root) + scale), jnp.imag(root), jnp.inf, scale
 
     def _at(self, w, z):
-        result = _transform(self.law_a, w[0] * w[1])
+        result = in_plane(self.law_a, w[0] * w[1])
         return BoundaryResult(w[1] * result.value / jnp.sqrt(z), result.residual, result.converged)
 
     def _log_potential_at(self, w, z):
@@ -50,7 +51,7 @@ class RectangularSum(_OnHalfLine):
         excess = 1.0 / self.ratio - 1.0
         reciprocal = jnp.log(w + other - root)
         value = _potential(self.law_a, w, excess) + _potential(self.law_b, other, excess) - reciprocal[0]
-        return value - _times(reciprocal[1], 1.0 / self.ratio) - _times(jnp.log(root), excess)
+        return value - times(reciprocal[1], 1.0 / self.ratio) - times(jnp.log(root), excess)
 
     def _bounds(self):
         high = (jnp.sqrt(self.law_a._bounds()[1]) + jnp.sqrt(self.law_b._bounds()[1])) ** 2
@@ -97,18 +98,10 @@ def rectangular_free_convolution(law_a: SpectralLaw, law_b: SpectralLaw, ratio: 
     return RectangularSum(law_a, law_b, parameter_like(law_a, ratio))
 
 
-def _times(z, a):
-    return lax.complex(jnp.real(z) * a, jnp.imag(z) * a)
-
-
-def _transform(law, p):
-    return in_plane(law, p)
-
-
 def _shift(law, b, ratio):
     """1/g - b for g_1 = b_2 G(b_1 b_2), g_2 = b_1 (ratio G(b_1 b_2) + (1 - ratio)/(b_1 b_2))."""
-    value = _transform(law, b[0] * b[1]).value
-    second = _times(b[0] * value, ratio) + _times(1.0 / b[1], 1.0 - ratio)
+    value = in_plane(law, b[0] * b[1]).value
+    second = times(b[0] * value, ratio) + times(1.0 / b[1], 1.0 - ratio)
     return jnp.stack([1.0 / (b[1] * value), 1.0 / second]) - b
 
 
@@ -119,7 +112,7 @@ def _potential(law, b, excess):
     passed = jnp.imag(p) < 0.0
     value = law._log_potential(jnp.where(passed, jnp.conj(p), p))
     turned = lax.complex(jnp.real(value), 2.0 * jnp.pi - jnp.imag(value))
-    return jnp.where(passed, turned, value) + _times(jnp.log(b[1]), excess)
+    return jnp.where(passed, turned, value) + times(jnp.log(b[1]), excess)
 
 
 def _uncompose(series, ratio):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
+from depthjax.core._options import is_concrete
 from depthjax.core._shapes import check_unstacked, over_batch
 from depthjax.freeprob._argument import cast_law, complex_argument
 from depthjax.freeprob._branch import on_axis, plus, times
@@ -70,7 +71,8 @@ def solve_r_transform(law: SpectralLaw, g: ArrayLike) -> InverseResult:
         law: any law.
         g: (*batch), complex or real; R(0) is the mean.
 
-    Numerics: R = 1/u - 1/g at G(1/u) = g loses digits as g -> 0; below eps^(1/3) the first cumulants are used.
+    Numerics: R = 1/u - 1/g at G(1/u) = g loses digits as g -> 0; where |g| times the radius of the support is
+        below eps^(1/5)/2 the first four cumulants are used.
     """
 
     def finish(law, u, g):
@@ -98,7 +100,13 @@ def solve_s_transform(law: SpectralLaw, m: ArrayLike) -> InverseResult:
 
     Returns:
         `InverseResult`: NaN and converged false outside the image.
+
+    Raises:
+        ValueError: a concrete law of mean exactly 0.
     """
+    centre = law._moments(1)[0]
+    if is_concrete(centre) and float(centre) == 0.0:
+        raise ValueError("solve_s_transform: the law has mean 0, where S has a pole; use r_transform")
 
     def mean(law):
         return law._moments(1)[0]

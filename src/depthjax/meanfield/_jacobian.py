@@ -58,17 +58,25 @@ def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, jax.Array]:
     return Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth), ok
 
 
-def _resolved(v, log_lam, setting, activation, q, gaussian):
-    """Whether the rule for E over h is accurate at the solution v, judged by the rule of half its nodes."""
+def is_resolved(v, log_z, setting, activation, q, gaussian):
+    """Whether the rule for E over h is accurate at the solution v of log z(v) = log_z, judged by half its nodes."""
     if activation.is_piecewise_linear:
         return jnp.ones(v.shape, bool)
-    frozen, q, v, log_lam = lax.stop_gradient((setting, q, v, log_lam))
+    frozen, q, v, log_z = lax.stop_gradient((setting, q, v, log_z))
     coarse = frozen._replace(law=slope_law(lax.stop_gradient(activation), q, coarse=True))
     parts = equation(v, coarse, gaussian)
-    there = v - (parts.log_z - lax.complex(log_lam, jnp.zeros_like(log_lam))) / parts.slope
-    ratio = jnp.imag(equation(there, coarse, gaussian).m) / jnp.imag(equation(v, frozen, gaussian).m)
+    there = v - (parts.log_z - log_z) / parts.slope
+    m = equation(v, frozen, gaussian).m
+    change = equation(there, coarse, gaussian).m - m
     tol = float(jnp.finfo(q.dtype).eps) ** 0.25  # the error of the full rule is about the square of this one
-    return jnp.abs(ratio - 1.0) <= tol
+    # The density is the imaginary part, where there is one.
+    complex_part = jnp.abs(jnp.imag(change)) <= tol * jnp.abs(jnp.imag(m))
+    return jnp.where(jnp.imag(m) == 0.0, jnp.abs(change) <= tol * jnp.abs(m), complex_part)
+
+
+def is_deep_enough(activation, depth, gaussian):
+    """Towards one layer the poles of the integrand reach the real axis, where the trapezoid rule does not follow."""
+    return jnp.asarray(bool(gaussian) or activation.is_piecewise_linear) | (depth >= 1.5)
 
 
 def _scalar_q(name, q):
@@ -120,10 +128,8 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     imaginary = -jnp.imag(equation(v, setting, gaussian).m)
     positive = use & (imaginary > 0.0)
     log_density = jnp.log(jnp.where(positive, imaginary, 1.0)) - math.log(math.pi) - log_lam
-    if not (gaussian or activation.is_piecewise_linear):
-        # Towards one layer the poles of the integrand reach the real axis, where the trapezoid rule does not follow.
-        ok = ok & (depth >= 1.5)
-    accurate = settled & _resolved(v, log_lam, setting, activation, q, gaussian)
+    ok = ok & is_deep_enough(activation, depth, gaussian)
+    accurate = settled & is_resolved(v, lax.complex(log_lam, jnp.zeros_like(log_lam)), setting, activation, q, gaussian)
     converged = ok & (accurate | ~inside)
     log_density = jnp.where(inside, jnp.where(positive, log_density, -jnp.inf), -jnp.inf)
     log_density = jnp.where(converged, log_density, jnp.nan)

@@ -11,7 +11,15 @@ from depthjax.freeprob._branch import times, upper_log
 from depthjax.freeprob._law import BoundaryResult
 from depthjax.meanfield._activation import Activation, slope_at
 from depthjax.meanfield._expectation import safe_root
-from depthjax.meanfield._jacobian import check, jacobian_atoms, jacobian_edges, run, setting_of
+from depthjax.meanfield._jacobian import (
+    check,
+    is_deep_enough,
+    is_resolved,
+    jacobian_atoms,
+    jacobian_edges,
+    run,
+    setting_of,
+)
 from depthjax.meanfield._jacobian_equation import against, equation, minus_one
 from depthjax.meanfield._jacobian_moments import jacobian_moments
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile
@@ -126,6 +134,14 @@ class JacobianSpectrum(SpectralLaw):
 
         frozen = lax.stop_gradient(self)
         found = polar_search(lambda v: gap(v, frozen, jnp.zeros_like(v)), lax.stop_gradient(log_z))
+        kind = self._is_gaussian()
+        known = is_resolved(found.value, log_z, self._setting(), self.activation, self.q, kind)
+        known = known & is_deep_enough(self.activation, self.depth, kind)
+        # Inside the continuous spectrum no solution is real: one that is belongs to the nodes, not to the law.
+        low, high = frozen._edges().T
+        within = jnp.any((jnp.real(z) > low) & (jnp.real(z) < high)) & (jnp.imag(z) == 0.0)
+        known = known & ~(within & (jnp.imag(found.value) == 0.0))
+        found = found._replace(converged=found.converged & known)
         return log_z, implicit_root(gap, lax.stop_gradient(found.value), self, log_z), found
 
     def _stieltjes(self, z):

@@ -17,6 +17,7 @@ from depthjax.freeprob._moments import s_series_to_moments
 from depthjax.meanfield._jacobian_equation import minus_one
 from depthjax.meanfield._polar import polar_search, real_off_support
 from depthjax.numerics import find_root, implicit_root, series_exp
+from depthjax.numerics._arguments import floats
 
 
 class _Universal(SpectralLaw):
@@ -46,20 +47,24 @@ class _Universal(SpectralLaw):
         return implicit_root(lambda v, law, at: law._log_z(v) - at, lax.stop_gradient(v), self, log_z)
 
     def _bulk(self, x):
-        """Whether x lies inside the bulk, and log w there."""
+        """Whether x lies inside the bulk, log w there, and whether it was to be found but was not."""
         low, high = self._edges()[0]
         inside = (x > low) & (x < high)
         log_x = jnp.log(jnp.where(inside, x, jnp.exp(self._inner())))
         frozen, at = lax.stop_gradient((self, log_x))
         radius, theta = frozen._angle(at - frozen.log_scale)
-        # Within rounding of an edge there is no angle, and no density.
-        inside = inside & (theta > 0.0)
         v, target = jnp.where(theta > 0.0, lax.complex(radius, theta), 1j), lax.complex(at, jnp.zeros_like(at))
         for _ in range(3):
             value, slope = jax.jvp(frozen._log_z, (v,), (jnp.ones_like(v),))
             step = (value - target) / slope
             v = v - jnp.where(jnp.isfinite(step) & (jnp.abs(step) < 0.1 * theta), step, 0.0)
-        return inside, self._attached(v, lax.complex(log_x, jnp.zeros_like(log_x)))
+        eps = jnp.finfo(x.dtype).eps
+        settled = (theta > 0.0) & (jnp.abs(frozen._log_z(v) - target) <= 1e3 * eps * (1.0 + jnp.abs(at)))
+        # Within rounding of an edge there is no angle, and no density.
+        at_edge = (x <= low * (1.0 + 1e3 * eps)) | (x >= high * (1.0 - 1e3 * eps))
+        v = jnp.where(settled, v, 1j)
+        root = self._attached(v, lax.complex(log_x, jnp.zeros_like(log_x)))
+        return inside & settled, root, jnp.isnan(x) | (inside & ~settled & ~at_edge)
 
     def _inner(self):
         """Logarithm of some point of the bulk."""
@@ -67,20 +72,20 @@ class _Universal(SpectralLaw):
         return jnp.where(jnp.isfinite(low), 0.5 * (low + high), high - 1.0)
 
     def _log_density(self, x):
-        inside, v = self._bulk(x)
+        inside, v, lost = self._bulk(x)
         m = 1.0 / minus_one(v)
         mass = jnp.where(inside, -jnp.imag(m), 1.0)
         value = jnp.log(mass) - math.log(math.pi) - jnp.log(jnp.where(inside, x, 1.0))
-        return jnp.where(inside, value, jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf))
+        return jnp.where(inside, value, jnp.where(lost, jnp.nan, -jnp.inf))
 
     def _cdf(self, x):
-        inside, v = self._bulk(x)
+        inside, v, lost = self._bulk(x)
         value = 1.0 - jnp.imag(self._phase(v)) / math.pi
         locations, masses = self._atoms()
         atoms = jnp.sum(jnp.where(locations <= x, masses, 0.0)) if locations.shape[0] else 0.0
         left = 1.0 - jnp.sum(masses)
         outside = jnp.where(x >= jnp.exp(self._inner()), left, 0.0) + atoms
-        return jnp.where(inside, value, jnp.where(jnp.isnan(x), jnp.nan, outside))
+        return jnp.where(inside, value, jnp.where(lost, jnp.nan, outside))
 
     def _solve(self, z):
         log_z = upper_log(jnp.where(z == 0.0, jnp.ones_like(z), z))
@@ -256,6 +261,5 @@ def residual_jacobian(effective_variance: ArrayLike, *, log_scale: ArrayLike = 0
         universal way for any activation function", 2019.
     """
     positive("residual_jacobian", effective_variance=effective_variance)
-    c = jnp.asarray(effective_variance)
-    c = c if jnp.issubdtype(c.dtype, jnp.floating) else c.astype(jnp.result_type(float))
+    c, log_scale = floats(effective_variance, log_scale)
     return SmoothUniversal(2.0 * c, log_scale + c)
