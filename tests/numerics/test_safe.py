@@ -52,6 +52,11 @@ def test_pairwise_squared_distance():
     near = nx.pairwise_squared_distance(x + np.float32(1e4), x + np.float32(1e4))
     assert np.all(np.asarray(near) >= 0.0)
     np.testing.assert_array_equal(np.diag(near), 0.0)
-    assert np.all(np.isfinite(jax.grad(lambda v: nx.pairwise_squared_distance(v, x).sum())(jnp.asarray(x))))
+    weights = np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
+    slope = jax.grad(lambda v: jnp.sum(weights * nx.pairwise_squared_distance(v, y)))(jnp.asarray(x))
+    np.testing.assert_allclose(slope, 2 * np.einsum("ij,ijd->id", weights, x[:, None] - y[None]), rtol=1e-4, atol=1e-5)
+    curvature = jax.hessian(lambda v: jnp.sum(nx.pairwise_squared_distance(v, y)))(jnp.asarray(x[:1]))
+    np.testing.assert_allclose(curvature[0, :, 0], 8 * np.eye(3), atol=1e-5)
+    np.testing.assert_array_equal(nx.pairwise_squared_distance(x[:, :0], y[:, :0]), np.zeros((4, 4)))
     with pytest.raises(ValueError, match=r"\(n, d\)"):
         nx.pairwise_squared_distance(x, y[:, :2])

@@ -81,6 +81,33 @@ def test_backsolve_is_wrong_on_a_neural_field_over_a_long_time():
         assert report.reconstruction_error["backsolve"] > 1.0
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(X64, reason="shows what float32 loses")
+def test_reversible_heun_loses_a_contracting_path():
+    """Its gradient is that of the stored states over 256 steps, and another one over 4096."""
+    rng = np.random.default_rng(0)
+    w, y0 = jnp.asarray(0.5 * rng.normal(size=(4, 4)), DTYPE), jnp.linspace(-1, 1, 4, dtype=DTYPE)
+    field = lambda t, y, w: 0.05 * (jnp.tanh(w @ y) - 2.0 * y)  # noqa: E731
+    loss = lambda y: jnp.sum(jnp.cos(y) * jnp.arange(4, dtype=DTYPE))  # noqa: E731
+
+    def stored(w, ts):
+        def step(state, interval):
+            (y, z), (t, h) = state, interval
+            new = 2.0 * y - z + h * field(t, z, w)
+            return (y + 0.5 * h * (field(t, z, w) + field(t + h, new, w)), new), None
+
+        return loss(jax.lax.scan(step, (y0, y0), (ts[:-1], jnp.diff(ts)))[0][0])
+
+    def gap(num_steps):
+        ts = 0.05 * jnp.arange(num_steps + 1, dtype=DTYPE)
+        reversible = lambda w: loss(ode.odeint_reversible(field, y0, ts, w, scheme="heun").y1)  # noqa: E731
+        want, got = jax.jit(jax.grad(stored))(w, ts), jax.jit(jax.grad(reversible))(w)
+        return float(np.linalg.norm(got - want) / np.linalg.norm(want))
+
+    assert gap(256) < 1e-5
+    assert gap(4096) > 0.5
+
+
 SCHEMES = [("heun", ode.RK4), ("alf", ode.RK4), ("coupled", ode.RK4), ("coupled", ode.EULER)]
 
 

@@ -7,7 +7,30 @@ from jax.typing import ArrayLike
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._count_support import logits_from_probs
 from depthjax.distributions._not_nan import not_nan
-from depthjax.numerics import log_sigmoid
+from depthjax.numerics import log_sigmoid, with_partials
+
+
+@with_partials(lambda logits, one: jnp.where(one, jax.nn.sigmoid(-logits), -jax.nn.sigmoid(logits)), None)
+def _log_mass(logits, one):
+    """Log sigmoid(logits) or log sigmoid(-logits), which share their only logarithm."""
+    loss = jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    return jnp.where(one, jnp.minimum(logits, 0.0), -jnp.maximum(logits, 0.0)) - loss
+
+
+def _rare(key, p):
+    """Events of probability p <= 1/2; exact by the bits of one integer unless some p is below 2^-8."""
+    integer = jnp.uint32 if jnp.finfo(p.dtype).bits <= 32 else jnp.uint64
+    scale = 2.0 ** jnp.iinfo(integer).bits
+
+    def common(p):
+        return jax.random.bits(key, p.shape, integer) < (
+            p.astype(jnp.promote_types(p.dtype, jnp.float32)) * scale
+        ).astype(integer)
+
+    def uncommon(p):
+        return jax.random.bernoulli(key, p, p.shape, mode="high")
+
+    return jax.lax.cond(jnp.all(p >= 2.0**-8), common, uncommon, p)
 
 
 @record
@@ -35,13 +58,12 @@ class Bernoulli(Elementwise, ExponentialFamily):
     reparameterized = "none"
 
     def _log_prob_terms(self, x):
-        return log_sigmoid(jnp.where(x == 1, self.logits, -self.logits))
+        return _log_mass(self.logits, x == 1)
 
     def _sample_many(self, key, sample_shape):
         shape = (*sample_shape, *self.event_shape)
         logits = jnp.broadcast_to(self.logits.reshape((1,) * len(sample_shape) + self.event_shape), shape)
-        rare = jax.random.bernoulli(key, jax.nn.sigmoid(-jnp.abs(logits)), shape, mode="high")
-        return (rare ^ (logits > 0)).astype(jnp.int32)
+        return (_rare(key, jax.nn.sigmoid(-jnp.abs(logits))) ^ (logits > 0)).astype(jnp.int32)
 
     def _enumerate_support(self):
         codes = jnp.arange(2 ** self._size())

@@ -5,9 +5,10 @@ import math
 import jax
 import jax.numpy as jnp
 
+from depthjax.distributions._gamma import digamma_gap
 from depthjax.numerics import stirling_error, with_partials
 from depthjax.numerics._beta_tail import beta_gap
-from depthjax.numerics._gamma import atanh_excess
+from depthjax.numerics._gamma import weighted_log_excess
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -18,13 +19,8 @@ def _log_share(x, a, total):
     return jnp.log(jnp.clip(total * x / a, info.tiny, info.max))
 
 
-def _digamma_gap(a):
-    """Digamma(a) - log a."""
-    return jax.jvp(stirling_error, (a,), (jnp.ones_like(a),))[1] - 0.5 / a
-
-
 def _slope_in_first(a, b, x, q):
-    return _log_share(x, a, a + b) - _digamma_gap(a) + _digamma_gap(a + b)
+    return _log_share(x, a, a + b) - digamma_gap(a) + digamma_gap(a + b)
 
 
 def _slope_in_point(a, b, x, q):
@@ -33,17 +29,6 @@ def _slope_in_point(a, b, x, q):
     one = (a - 1.0) / jnp.where(x == 0, 1.0, x)
     zero = (b - 1.0) / jnp.where(q == 0, 1.0, q)
     return jnp.where(at_end, 0.0, one - zero)
-
-
-def _misfit(a: jax.Array, offset: jax.Array, log_share: jax.Array) -> jax.Array:
-    """Return `(a - 1) log_share - offset` for log_share = log(1 + offset/a), without cancellation about offset = 0.
-
-    Written there as -deviance(a, a + offset) - log_share.
-    """
-    near = jnp.abs(offset) < 0.5 * a
-    w = jnp.where(near, offset, 0.0) / a
-    v = w / (2.0 + w)
-    return jnp.where(near, a * (2.0 * atanh_excess(v) - w * v) - log_share, (a - 1.0) * log_share - offset)
 
 
 @with_partials(_slope_in_first, lambda a, b, x, q: _slope_in_first(b, a, q, x), _slope_in_point, None)
@@ -60,7 +45,8 @@ def log_density(a: jax.Array, b: jax.Array, x: jax.Array, q: jax.Array) -> jax.A
     total = a + b
     at_end = ((x == 0) & (a != 1)) | ((q == 0) & (b != 1))
     gap = beta_gap(a, b, x, q)
-    shape = _misfit(a, gap, _log_share(x, a, total)) + _misfit(b, -gap, _log_share(q, b, total))
+    one, zero = _log_share(x, a, total), _log_share(q, b, total)
+    shape = (weighted_log_excess(a, gap, one) - one) + (weighted_log_excess(b, -gap, zero) - zero)
     errors = stirling_error(total) - stirling_error(a) - stirling_error(b)
     scale = 1.5 * jnp.log(total) - 0.5 * (jnp.log(a) + jnp.log(b)) - _HALF_LOG_2PI
     infinite = jnp.where(jnp.where(x == 0, a, b) < 1, jnp.inf, -jnp.inf)

@@ -19,7 +19,8 @@ from depthjax.numerics import (
     stirling_error,
     with_partials,
 )
-from depthjax.numerics._gamma import atanh_excess
+from depthjax.numerics._beta_tail import product_minus
+from depthjax.numerics._gamma import weighted_log_excess
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LIFT = 2.0**100
@@ -151,17 +152,27 @@ class Gamma(Elementwise, ExponentialFamily):
         return cls(concentration, concentration / mean["x"])
 
 
-def _log_ratio(a, rate, x):
+def log_ratio_to_mean(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     """Log of rate x/a for x > 0, also where the product underflows or overflows."""
-    info = jnp.finfo(x.dtype)
-    small = rate * x < info.tiny
-    ratio = (rate * jnp.where(small, x * _LIFT, x)) / a
-    return jnp.log(jnp.clip(ratio, info.tiny, info.max)) - jnp.where(small, math.log(_LIFT), 0.0)
+    info, share = jnp.finfo(x.dtype), rate / a
+    ratio = share * x
+    small = ratio < info.tiny
+    lifted = jnp.maximum(share * (x * _LIFT), info.tiny)
+    return jnp.log(jnp.where(small, lifted, jnp.minimum(ratio, info.max))) - jnp.where(small, math.log(_LIFT), 0.0)
+
+
+def log_scale(a: jax.Array) -> jax.Array:
+    """Logarithm of Gamma(a + 1) (e/a)^a, what is left of the normaliser about the mean."""
+    return 0.5 * jnp.log(a) + _HALF_LOG_2PI + stirling_error(a)
+
+
+def digamma_gap(a: jax.Array) -> jax.Array:
+    """Digamma(a) - log a."""
+    return jax.jvp(stirling_error, (a,), (jnp.ones_like(a),))[1] - 0.5 / a
 
 
 def _slope_in_concentration(a, rate, x):
-    error, slope = jax.jvp(stirling_error, (a,), (jnp.ones_like(a),))
-    return _log_ratio(a, rate, jnp.where(x == 0, 1.0, x)) + 0.5 / a - slope
+    return log_ratio_to_mean(a, rate, jnp.where(x == 0, 1.0, x)) - digamma_gap(a)
 
 
 def _slope_in_x(a, rate, x):
@@ -177,15 +188,9 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     Stirling's formula. Near the mean the last terms are -deviance(a, y) - log(y/a), each of which is small there.
     """
     zero = x == 0
-    point = jnp.where(zero, 1.0, x)
-    y = rate * point
-    log_ratio = _log_ratio(a, rate, point)
-    v = (a - y) / (a + y)
-    near = jnp.abs(v) < 0.4
-    v = jnp.where(near, v, 0.0)
-    around = -((a - y) * v + 2.0 * a * atanh_excess(v)) - log_ratio
-    shape = jnp.where(near, around, (a - 1.0) * log_ratio - (y - a))
-    value = jnp.log(rate) - (0.5 * jnp.log(a) + _HALF_LOG_2PI + stirling_error(a)) + shape
+    log_ratio = log_ratio_to_mean(a, rate, jnp.where(zero, 1.0, x))
+    gap = product_minus(rate, x, a)
+    value = jnp.log(rate) - log_scale(a) + (weighted_log_excess(a, gap, log_ratio) - log_ratio)
     at_zero = jnp.where(a == 1, jnp.log(rate), jnp.where(a < 1, jnp.inf, -jnp.inf))
     return jnp.where(zero, at_zero, value)
 

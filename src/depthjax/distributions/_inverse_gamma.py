@@ -1,12 +1,10 @@
 """The inverse gamma distribution."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
-from depthjax.distributions._gamma import Gamma
+from depthjax.distributions._gamma import Gamma, digamma_gap, log_scale
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._half_line import above, exp_in_range
 from depthjax.distributions._mean_roots import gamma_concentration
@@ -16,14 +14,33 @@ from depthjax.numerics import (
     gammaincinv_exp,
     log_gammainc,
     log_gammaincc,
-    log_ratio,
-    product_difference,
-    stirling_error,
+    with_partials,
 )
-from depthjax.numerics._beta_tail import log1p_excess
+from depthjax.numerics._beta_tail import product_minus
+from depthjax.numerics._gamma import weighted_log_excess
 from depthjax.numerics._stirling import digamma
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+def _log_ratio(a, b, x):
+    """Log of b/(a x), also where the quotient leaves the range of the dtype."""
+    info = jnp.finfo(x.dtype)
+    ratio = (b / a) / x
+    inside = (ratio > info.tiny) & (ratio < info.max)
+    return jnp.where(inside, jnp.log(jnp.where(inside, ratio, 1.0)), jnp.log(b / a) - jnp.log(x))
+
+
+@with_partials(
+    lambda a, b, x: _log_ratio(a, b, x) - digamma_gap(a),
+    lambda a, b, x: (a * x - b) / b / x,
+    lambda a, b, x: ((b - a * x) / x - 1.0) / x,
+)
+def _log_density(a, b, x):
+    """Log density in y = b/x: log(a)/2 - log(2 pi)/2 - S(a) + a log(y/a) - (y - a) - log x, S of Stirling's formula.
+
+    The last terms in y are -deviance(a, y), from the exact distance b - a x of x to the peak.
+    """
+    gap = -product_minus(a, x, b) / x
+    return jnp.log(a) - log_scale(a) + weighted_log_excess(a, gap, _log_ratio(a, b, x)) - jnp.log(x)
 
 
 @record
@@ -37,7 +54,7 @@ class InverseGamma(Elementwise, ExponentialFamily):
         scale: b, (*event), positive.
 
     Numerics:
-        Above a = 1 by the saddle point, whose terms do not grow with a, from the exact distance a x - b to the peak.
+        By the saddle point, whose terms do not grow with a, from the exact distance a x - b to the peak.
         The mean is inf for a <= 1, the variance for a <= 2.
 
     Source:
@@ -52,18 +69,7 @@ class InverseGamma(Elementwise, ExponentialFamily):
     reparameterized = "implicit"
 
     def _log_prob_terms(self, x):
-        a, b = self.concentration, self.scale
-        log_y, y = log_ratio(b, x), b / x
-        leading = (a <= 1.0) | ((a < 3.0) & (4.0 * y < a))
-        # Clamped, not masked by x: what depends on a alone is computed once for a batch of x.
-        low, high, point = jnp.minimum(a, 3.0), jnp.maximum(a, 1.0), jnp.where(leading, 1.0, x)
-        direct = jnp.log(low) - jax.lax.lgamma(low + 1.0) + low * log_y - y
-        surplus = product_difference(b, jnp.ones_like(b), high, point) / (high * point)
-        near = jnp.abs(surplus) < 0.5
-        inner = -log1p_excess(jnp.where(near, surplus, 0.0))
-        far = surplus - (jnp.where(near, 0.0, log_y) - jnp.log(high))
-        around = 0.5 * jnp.log(high) - _HALF_LOG_2PI - stirling_error(high) - high * jnp.where(near, inner, far)
-        return jnp.where(leading, direct, around) - jnp.log(x)
+        return _log_density(self.concentration, self.scale, x)
 
     def _sample_many(self, key, sample_shape):
         log_y = sample_log_gamma(key, self.concentration, sample_shape)

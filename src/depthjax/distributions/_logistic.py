@@ -6,9 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, constraints, derived, param, record
-from depthjax.numerics import log1mexp, log_sech2, log_sigmoid, logit_from_logs
+from depthjax.numerics import log1mexp, log_sigmoid, logit_from_logs, with_partials
 
-_LOG_4 = math.log(4.0)
+
+@with_partials(lambda z: -jnp.tanh(0.5 * z))
+def _log_kernel(z):
+    distance = jnp.abs(z)
+    return -distance - 2.0 * jnp.log1p(jnp.exp(-distance))
 
 
 @record
@@ -33,7 +37,7 @@ class Logistic(Elementwise):
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):
-        return log_sech2(0.5 * ((x - self.loc) / self.scale)) - jnp.log(self.scale) - _LOG_4
+        return _log_kernel((x - self.loc) / self.scale) - jnp.log(self.scale)
 
     def _log_between(self, low, high):
         """Log P(low < X < high), a product in logarithms: sigmoid(u) - sigmoid(v) = s(u) s(-v) (1 - exp(v - u))."""

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._half_line import above, at_least, exp_in_range
-from depthjax.numerics import log1m, log1mexp, log_ratio
+from depthjax.numerics import log1m, log1mexp, log_ratio, with_partials
+
+
+@with_partials(lambda x, scale: 1.0 / x, lambda x, scale: -1.0 / scale)
+def _log_growth(x, scale):
+    """Log(x/scale) for x >= scale, by the root of the quotient, which cannot overflow."""
+    growth = (x - scale) / (scale + jnp.sqrt(x) * jnp.sqrt(scale))
+    return jnp.where(x == jnp.inf, jnp.inf, 2.0 * jnp.log1p(growth))
 
 
 @record
@@ -41,7 +48,7 @@ class Pareto(Elementwise, ExponentialFamily):
         return self.concentration * log_ratio(x, self.scale)
 
     def _log_prob_terms(self, x):
-        return jnp.log(self.concentration / self.scale) - (self.concentration + 1.0) * log_ratio(x, self.scale)
+        return jnp.log(self.concentration / self.scale) - (self.concentration + 1.0) * _log_growth(x, self.scale)
 
     def _noise_many(self, key, shape):
         return jax.random.exponential(key, shape, self.scale.dtype)

@@ -44,9 +44,8 @@ def _slope_in_df(z, df):
 def log_kernel(z, df):
     """Log(1 + z^2/df), without overflow of the square."""
     huge = jnp.abs(z) > _HUGE
-    inner = jnp.where(huge, 1.0, z)
-    outer = jnp.where(huge, jnp.abs(z), 1.0)
-    return jnp.where(huge, 2.0 * jnp.log(outer) - jnp.log(df), jnp.log1p(inner * (inner / df)))
+    log = jnp.log1p(jnp.where(huge, jnp.abs(z), z * (z / df)))
+    return jnp.where(huge, 2.0 * log - jnp.log(df), log)
 
 
 def _log_growth(slope, s):

@@ -8,7 +8,7 @@ import numpy as np
 
 from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions._half_line import beyond
-from depthjax.distributions._truncated_normal_quantile import quantile_from_levels
+from depthjax.distributions._truncated_normal_quantile import offset_of_draw, quantile_from_levels
 from depthjax.numerics import clip_open, gauss_legendre_rule, log1mexp
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -93,10 +93,13 @@ class TruncatedNormal(Elementwise):
         return -y * (peak + 0.5 * y) - jnp.log(self.scale) - jnp.log(_moments(peak, below, above)[0])
 
     def _noise_many(self, key, shape):
-        return jax.random.uniform(key, shape, self.loc.dtype)
+        # Never 0, whose quantile may be -inf: the smallest uniform is moved to the middle of its cell.
+        u = jax.random.uniform(key, shape, self.loc.dtype)
+        return jnp.maximum(u, 0.25 * jnp.finfo(u.dtype).eps)
 
     def _from_noise_terms(self, noise):
-        return clip_open(self._quantile(noise), self.low, self.high)
+        ends = self._ends()
+        return clip_open(self._from_offset(ends[2], offset_of_draw(*ends, noise)), self.low, self.high)
 
     def _mean(self):
         peak, below, above, anchor = self._whole()
@@ -141,8 +144,10 @@ class TruncatedNormal(Elementwise):
         return self._from_levels(log1mexp(log_q), log_q)
 
     def _from_levels(self, log_p, log_q):
-        lower, upper, peak = self._ends()
-        offset = quantile_from_levels(lower, upper, peak, log_p, log_q)
+        ends = self._ends()
+        return self._from_offset(ends[2], quantile_from_levels(*ends, log_p, log_q))
+
+    def _from_offset(self, peak, offset):
         anchor = jnp.where(peak == 0, self.loc, jnp.where(peak > 0, self.low, self.high))
         return jnp.clip(anchor + self.scale * offset, self.low, self.high)
 

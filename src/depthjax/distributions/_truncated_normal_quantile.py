@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from depthjax.numerics import log_add, log_ndtr, mills_ratio, ndtri_exp
+from depthjax.numerics import log_add, log_ndtr, mills_ratio, ndtri, ndtri_exp
 
 _NUM_STEPS = 5
+_DEEP = 2.0
 
 
 def quantile_from_levels(
@@ -31,6 +32,22 @@ def quantile_from_levels(
     in_tail = _tail_offset(near, far, log_level, log_rest)
     low, high = jnp.where(tail, -1.0, lower), jnp.where(tail, 1.0, upper)
     return jnp.where(tail, jnp.where(flip, -in_tail, in_tail), _central(low, high, log_p, log_q))
+
+
+def offset_of_draw(lower: jax.Array, upper: jax.Array, peak: jax.Array, p: jax.Array) -> jax.Array:
+    """`quantile_from_levels` for uniform p in [0, 1), by one normal quantile unless some interval is deep in a tail."""
+
+    def direct(lower, upper, peak, p):
+        below = (1.0 - p) * jax.scipy.special.ndtr(lower) + p * jax.scipy.special.ndtr(upper)
+        above = (1.0 - p) * jax.scipy.special.ndtr(-lower) + p * jax.scipy.special.ndtr(-upper)
+        left = below < above
+        z = ndtri(jnp.where(left, below, above))
+        return jnp.where(left, z, -z) - peak
+
+    def solved(lower, upper, peak, p):
+        return quantile_from_levels(lower, upper, peak, jnp.log(p), jnp.log1p(-p))
+
+    return jax.lax.cond(jnp.any(jnp.abs(peak) > _DEEP), solved, direct, lower, upper, peak, p)
 
 
 def _central(low, high, log_p, log_q):

@@ -1,15 +1,17 @@
 """Draws from the von Mises-Fisher distribution: the angle to the mean direction, and the turn to it."""
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from depthjax.distributions._gamma_sampling import sample_log_gamma
+from depthjax.distributions._rejection import accepted_draws
 from depthjax.distributions._von_mises_fisher_normalizer import mean_cosine_deficit
 from depthjax.numerics import gauss_legendre_rule, with_partials
 
-_MAX_ROUNDS = 64
 _DEPTH = 40.0
 _POINTS, _WEIGHTS = gauss_legendre_rule(64)
 # Squares put the nodes densely at the near end, where the integrand of a tail is largest.
@@ -28,23 +30,26 @@ def sample_angle(key: jax.Array, concentration: jax.Array, size: int) -> jax.Arr
     dtype = concentration.dtype
     work = concentration if jnp.finfo(dtype).bits >= 32 else concentration.astype(jnp.float32)
     k, freedom = jax.lax.stop_gradient(work), float(size - 1)
-    base = freedom / (2.0 * k + jnp.sqrt(4.0 * k * k + freedom * freedom))
+    ratio = accepted_draws(key, (k.reshape(-1),), functools.partial(_propose, freedom), rounds=3).reshape(k.shape)
+    angle = 2.0 * jnp.arctan(jnp.sqrt(_base(k, freedom) * ratio))
+    return _pathwise(size)(angle, work).astype(dtype)
 
-    def propose(state):
-        key, ratio, pending, count = state
-        key, *keys, key_accept = jax.random.split(key, 4)
-        logs = [jax.random.loggamma(one, 0.5 * freedom, k.shape, k.dtype) for one in keys]
-        new = jnp.exp(jnp.clip(logs[0] - logs[1], -60.0, 60.0))
-        level = jnp.log1p(-jax.random.uniform(key_accept, k.shape, k.dtype))
-        share = new / (1.0 + base * new)
-        growth = jnp.log(0.5 * (1.0 + base)) + jnp.log1p((1.0 - base) * share)
-        accept = pending & (2.0 * k * base * (1.0 / (1.0 + base) - share) + freedom * growth >= level)
-        return key, jnp.where(accept, new, ratio), pending & ~accept, count + 1
 
-    start = (key, jnp.full_like(k, jnp.nan), ~jnp.isnan(k), 0)
-    ratio = jax.lax.while_loop(lambda s: jnp.any(s[2]) & (s[3] < _MAX_ROUNDS), propose, start)[1]
-    angle = 2.0 * jnp.arctan(jnp.sqrt(base * ratio))
-    return _pathwise(size)(jax.lax.stop_gradient(angle), work).astype(dtype)
+def _base(k, freedom):
+    return freedom / (2.0 * k + jnp.sqrt(4.0 * k * k + freedom * freedom))
+
+
+def _propose(freedom, key, k):
+    """Ratios q and which are accepted; a NaN concentration is not waited for."""
+    *keys, key_accept = jax.random.split(key, 3)
+    base, half = _base(k, freedom), jnp.full(k.shape, 0.5 * freedom, k.dtype)
+    above, below = (sample_log_gamma(one, half, ()) for one in keys)
+    ratio = jnp.exp(jnp.clip(above - below, -60.0, 60.0))
+    level = jnp.log1p(-jax.random.uniform(key_accept, k.shape, k.dtype))
+    share = ratio / (1.0 + base * ratio)
+    growth = jnp.log(0.5 * (1.0 + base)) + jnp.log1p((1.0 - base) * share)
+    accepted = 2.0 * k * base * (1.0 / (1.0 + base) - share) + freedom * growth >= level
+    return ratio, accepted | ~(k < jnp.inf)
 
 
 def turn_to(direction: jax.Array, angle: jax.Array, side: jax.Array) -> jax.Array:

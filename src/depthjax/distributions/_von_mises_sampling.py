@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core.constraints import circular
+from depthjax.distributions._rejection import accepted_draws
 from depthjax.distributions._von_mises_cdf import slope_in_concentration
 from depthjax.numerics import with_partials
-
-_MAX_ROUNDS = 64
 
 
 def wrap(angle: jax.Array) -> jax.Array:
@@ -35,21 +34,17 @@ def sample_centred(key: jax.Array, concentration: jax.Array) -> jax.Array:
     dtype = concentration.dtype
     work = concentration if jnp.finfo(dtype).bits >= 32 else concentration.astype(jnp.float32)
     k = jax.lax.stop_gradient(work)
+    angle = 2.0 * jnp.arctan(accepted_draws(key, (k.reshape(-1),), _propose, rounds=3)).reshape(k.shape)
+    return _pathwise(angle, work).astype(dtype)
+
+
+def _propose(key, k):
+    """Tangents of half the angle; a NaN concentration gives NaN and is not waited for."""
+    key_angle, key_accept = jax.random.split(key)
     base = 0.5 + 0.5 / (2.0 * k + jnp.sqrt(1.0 + 4.0 * k * k))
-    width = jnp.sqrt(base / (base + 2.0 * k))
-
-    def propose(state):
-        key, tangent, pending, count = state
-        key, key_angle, key_accept = jax.random.split(key, 3)
-        u = jax.random.uniform(key_angle, k.shape, k.dtype, -1.0, 1.0)
-        level = jax.random.uniform(key_accept, k.shape, k.dtype)
-        new = width * jnp.tan((0.5 * math.pi) * u)
-        c = base + 2.0 * k * (new * new / (1.0 + new * new))
-        accept = pending & (jnp.log(c) - jnp.log(level) + 1.0 >= c)
-        return key, jnp.where(accept, new, tangent), pending & ~accept, count + 1
-
-    # A NaN concentration accepts nothing and is not waited for.
-    start = (key, jnp.full_like(k, jnp.nan), ~jnp.isnan(k), 0)
-    tangent = jax.lax.while_loop(lambda s: jnp.any(s[2]) & (s[3] < _MAX_ROUNDS), propose, start)[1]
-    angle = 2.0 * jnp.arctan(tangent)
-    return _pathwise(jax.lax.stop_gradient(angle), work).astype(dtype)
+    u = jax.random.uniform(key_angle, k.shape, k.dtype, -1.0, 1.0)
+    level = jax.random.uniform(key_accept, k.shape, k.dtype)
+    tangent = jnp.sqrt(base / (base + 2.0 * k)) * jnp.tan((0.5 * math.pi) * u)
+    square = tangent * tangent
+    c = base + 2.0 * k * (square / (1.0 + square))
+    return tangent, (jnp.log(c) - jnp.log(level) + 1.0 >= c) | ~(k < jnp.inf)

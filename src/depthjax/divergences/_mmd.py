@@ -44,35 +44,12 @@ def _pairwise(kernel: Kernel):
     return jax.vmap(jax.vmap(kernel, (None, 0)), (0, None))
 
 
-@jax.custom_jvp
-def _squared_distance(x, y):
-    """|x_i - y_j|^2, (n, m): exact zeros, and one pass over the tile for each few coordinates."""
-
-    def add(total, pair):
-        a, b = pair
-        return total + jnp.square(a[:, None] - b[None, :]), None
-
-    start = jnp.zeros((x.shape[0], y.shape[0]), x.dtype)
-    return jax.lax.scan(add, start, (x.T, y.T), unroll=min(4, x.shape[1]))[0]
-
-
-@_squared_distance.defjvp
-def _(primals, tangents):
-    """By matrix products of centred points, so that the reverse pass forms no (n, m, d) array either."""
-    (x, y), (dx, dy) = primals, tangents
-    centre = jnp.mean(y, axis=0, keepdims=True)
-    u, v = x - centre, y - centre
-    across = jnp.matmul(dx, v.T, precision=_HIGHEST) + jnp.matmul(u, dy.T, precision=_HIGHEST)
-    own = jnp.sum(u * dx, axis=1)[:, None] + jnp.sum(v * dy, axis=1)[None, :]
-    return _squared_distance(x, y), 2.0 * (own - across)
-
-
 def _gaussian(bandwidth):
-    return lambda x, y: jnp.exp(-0.5 * _squared_distance(x / bandwidth, y / bandwidth))
+    return lambda x, y: jnp.exp(-0.5 * pairwise_squared_distance(x / bandwidth, y / bandwidth))
 
 
 def _distance(x, y):
-    return safe_sqrt(_squared_distance(x, y))
+    return safe_sqrt(pairwise_squared_distance(x, y))
 
 
 def pair_sum(gram: Callable, x: jax.Array, y: jax.Array, x_weights: jax.Array, y_weights: jax.Array) -> jax.Array:

@@ -20,6 +20,13 @@ def split(x):
     return high, x - high
 
 
+def product_minus(a, x, b):
+    """Return `a x - b`, with an error of the order of eps^1.5 b where the two nearly agree. Only its value."""
+    (a1, a0), (x1, x0) = split(a), split(x)
+    fine = (a1 * x1 - b) + (a1 * x0 + a0 * x1 + a0 * x0)
+    return jnp.where(jnp.isfinite(fine), fine, a * x - b)
+
+
 def _gap_below_half(a, b, x):
     """Return `b x - a (1 - x)` for `x <= 1/2`, with an error of the order of eps^1.5 a."""
     rest = 1.0 - x

@@ -32,6 +32,15 @@ def atanh_excess(v: jax.Array) -> jax.Array:
     return v * square * total
 
 
+def weighted_log_excess(a: jax.Array, gap: jax.Array, log_ratio: jax.Array) -> jax.Array:
+    """Return `a log_ratio - gap`, never positive, for log_ratio = log(1 + gap/a), without cancellation at gap = 0.
+
+    It is minus the deviance of `a` from the mean `a + gap`. Only its value: it has no derivative of its own.
+    """
+    v = gap / (2.0 * a + gap)
+    return jnp.where(jnp.abs(v) < 0.4, (2.0 * a) * atanh_excess(v) - gap * v, a * log_ratio - gap)
+
+
 def _half_log_ratio(x, m):
     """Return `log(x / m) / 2`, exact near `x = m`."""
     v = (x - m) / (x + m)
