@@ -35,7 +35,19 @@ class Bernoulli(Elementwise, ExponentialFamily):
     reparameterized = "none"
 
     def _log_prob_terms(self, x):
-        return log_sigmoid(jnp.where(x == 1, self.logits, -self.logits))
+        return log_sigmoid(self._signed(x))
+
+    def _supported_terms(self, x):
+        # What is no outcome gets its -inf or NaN by way of the argument, chosen by x alone: choices made after the
+        # logarithm, or by the logits of every draw, keep the compiler from summing the terms as it computes them. The
+        # minimum passes on a NaN of the logits.
+        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(self.logits.dtype)
+        signed = self._signed(x)
+        return log_sigmoid(jnp.where(self.support.contains(x), signed, jnp.minimum(signed, outside)))
+
+    def _signed(self, x):
+        """The log odds of the outcome x."""
+        return jnp.where(x == 1, 1, -1).astype(self.logits.dtype) * self.logits
 
     def _sample_many(self, key, sample_shape):
         shape = (*sample_shape, *self.event_shape)
