@@ -1,125 +1,135 @@
-"""Posteriors with reference draws: densities at given points, and means of a full-rank normal guide."""
-
-import json
-from pathlib import Path
+"""Posteriors with reference draws: means of a full-rank normal guide and, where that is poor, of a flow around it."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from posteriordb_cases import FOLDER, MODELS, loaded
 
-from depthjax import diagnostics, distributions, vi
+from depthjax import bijectors, diagnostics, distributions, flows, vi
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "posteriordb"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not FOLDER.is_dir(), reason="the posteriordb files are not beside this checkout"),
     pytest.mark.skipif(not jax.config.jax_enable_x64, reason="reference values are given to 1e-8"),
 ]
+# Many draws: the weights of some scales are rough, and the error asked for is small. An equation is solved for each.
+DRAWS, DRAWS_OF_ODE = 200_000, 20_000
 
 
-def normal(x, loc, scale):
-    return jnp.sum(-0.5 * jnp.log(2 * jnp.pi) - jnp.log(scale) - 0.5 * ((x - loc) / scale) ** 2)
-
-
-def cauchy(x, scale):
-    return -jnp.log(jnp.pi * scale) - jnp.log1p((x / scale) ** 2)
-
-
-def regression(data):
-    x, y = np.asarray(data["X"], float), np.asarray(data["y"], float)
-    return lambda v: normal(v[:-1], 0.0, 10.0) + normal(v[-1], 0.0, 10.0) + normal(y, x @ v[:-1], v[-1])
-
-
-def autoregression(data):
-    y, k = np.asarray(data["y"], float), int(data["K"])
-    lags = np.stack([y[k - j : len(y) - j] for j in range(1, k + 1)], axis=1)
-
-    def log_density(v):
-        prior = normal(v[:-1], 0.0, 10.0) + cauchy(v[-1], 2.5)
-        return prior + normal(y[k:], v[0] + lags @ v[1:-1], v[-1])
-
-    return log_density
-
-
-def interaction(data):
-    high_school, iq = (np.asarray(data[name], float) for name in ("mom_hs", "mom_iq"))
-    x = np.stack([np.ones_like(iq), high_school, iq, high_school * iq], axis=1)
-    y = np.asarray(data["kid_score"], float)
-    return lambda v: cauchy(v[-1], 2.5) + normal(y, x @ v[:-1], v[-1])
-
-
-def schools(data):
-    y, scale = np.asarray(data["y"], float), np.asarray(data["sigma"], float)
-
-    def log_density(v):
-        return cauchy(v[9], 5.0) + normal(v[8], 0.0, 5.0) + normal(v[:8], v[8], v[9]) + normal(y, v[:8], scale)
-
-    return log_density
-
-
-MODELS = {
-    "sblrc-blr": regression,
-    "sblri-blr": regression,
-    "arK-arK": autoregression,
-    "kidiq-kidscore_interaction": interaction,
-    "eight_schools-eight_schools_centered": schools,
-    "eight_schools-eight_schools_noncentered": schools,
-}
-
-
-def loaded(name):
-    record = json.loads((FOLDER / f"{name}.json").read_text())
-    draws = np.load(FOLDER / f"{name}.npz")["draws"]
-    return record, draws.reshape(-1, draws.shape[-1]), MODELS[name](record["data"])
-
-
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_log_density_at_given_points(name):
-    record, draws, log_density = loaded(name)
-    for check in record["log_density_check"]:
-        np.testing.assert_allclose(log_density(draws[check["draw_index"]]), check["value"], rtol=1e-8)
-
-
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_means_of_a_full_rank_guide(name):
-    """Raw or importance-corrected means within 0.05 posterior standard deviations, or a k-hat that warns."""
-    _, draws, log_density = loaded(name)
-    mean, sd = draws.mean(0), draws.std(0)
-
-    def constrain(raw):
-        scale = jnp.exp(raw[-1])
-        if "noncentered" in name:
-            return jnp.concatenate([raw[8] + scale * raw[:8], raw[8:9], scale[None]])
-        return jnp.concatenate([raw[:-1], scale[None]])
-
-    def raw_density(raw):
-        jacobian = 9 * raw[-1] if "noncentered" in name else raw[-1]
-        return log_density(constrain(raw)) + jacobian
-
-    # The start is the mode where there is one; the centred hierarchy has none, and starts at unit scale.
-    if "eight_schools" in name:
-        start, precision = jnp.zeros(10), jnp.eye(10)
-    else:
-        rough = jnp.asarray(np.append(mean[:-1] + 3 * sd[:-1], np.log(2 * mean[-1])))
-        found = jax.jit(lambda z: vi.laplace(raw_density, z))(rough)
-        assert found.converged
+def full_rank(model, rough, num_steps):
+    """Natural gradients, from the mode where there is one (a centred hierarchy has none) and else from unit scale."""
+    found = jax.jit(lambda z: vi.laplace(model.raw_density, z))(rough)
+    start, precision = rough, jnp.eye(len(rough))
+    if found.converged:
         start, precision = found.mode, jnp.linalg.inv(found.guide.covariance())
     init, update = vi.variational_online_newton(
-        raw_density, step_size=vi.robbins_monro(scale=2.0, delay=20.0, forgetting=0.75), num_samples=32
+        model.raw_density, step_size=vi.robbins_monro(scale=2.0, delay=20.0, forgetting=0.75), num_samples=32
     )
-    keys = jax.random.split(jax.random.key(0), 1500)
+    keys = jax.random.split(jax.random.key(0), num_steps)
     state, _ = jax.jit(lambda s, ks: jax.lax.scan(lambda s, k: (update(k, s), None), s, ks))(
         init(start, precision), keys
     )
-    guide: distributions.MultivariateNormal = state.guide
-    # Many draws: the weights of the noncentred scale are rough, and the error asked for is small.
-    z, log_q = guide.sample_and_log_prob(jax.random.key(1), (200_000,))
-    values = np.asarray(jax.vmap(constrain)(z))
-    smoothed = diagnostics.psis(jax.vmap(raw_density)(z) - log_q)
-    errors = [
-        np.max(np.abs(estimate - mean) / sd) for estimate in (values.mean(0), np.exp(smoothed.log_weights) @ values)
-    ]
-    print(f"{name}: raw {errors[0]:.3f}, corrected {errors[1]:.3f}, k-hat {float(smoothed.khat):.2f}")
-    assert np.isfinite(errors).all()
-    assert min(errors) < 0.05 or float(smoothed.khat) > diagnostics.khat_threshold(200_000)
+    return state.guide
+
+
+def flow_around(model, guide, num_steps):
+    """A spline flow in the guide's whitened coordinates, where it starts close to the guide."""
+    size = guide.event_shape[0]
+    start = flows.nsf_coupling(jax.random.key(1), size, num_layers=6, hidden=(32, 32))
+    affine = bijectors.TriangularAffine(guide.loc, guide.scale_tril)
+
+    def whole(flow):
+        return distributions.Transformed(flow, affine)
+
+    found = jax.jit(
+        lambda key, flow: vi.fit(
+            key,
+            vi.elbo_objective(lambda _, z: model.raw_density(z)),
+            lambda flow: whole(flow),
+            flow,
+            estimator=vi.sticking_the_landing(num_samples=64),
+            optimizer=optax.adam(optax.cosine_decay_schedule(3e-3, num_steps)),
+            num_steps=num_steps,
+        )
+    )(jax.random.key(2), start)
+    assert found.converged
+    return whole(found.params)
+
+
+def errors_and_khat(model, guide, draws, count):
+    """Largest errors of raw and corrected means in posterior standard deviations, and k-hat."""
+
+    @jax.jit
+    def run(key):
+        z, log_q = guide.sample_and_log_prob(key, (count,))
+        return jax.vmap(model.constrain)(z), jax.lax.map(model.raw_density, z, batch_size=2000) - log_q
+
+    values, log_weights = run(jax.random.key(1))
+    smoothed, values = diagnostics.psis(log_weights), np.asarray(values)
+    means = values.mean(0), np.exp(np.asarray(smoothed.log_weights)) @ values
+    return [np.max(np.abs(mean - draws.mean(0)) / draws.std(0)) for mean in means], float(smoothed.khat)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_means_of_the_better_guide(name):
+    """Raw or corrected means within 0.05 posterior standard deviations, or a k-hat that warns.
+
+    A corrected mean that is off although k-hat is low is a failure of either guide.
+    """
+    _, draws, model = loaded(name)
+    few = np.asarray(jax.vmap(model.unconstrain)(draws[::50]))
+    is_ode = "lotka" in name
+    count, num_steps = (DRAWS_OF_ODE, 300) if is_ode else (DRAWS, 1500)
+    guide = full_rank(model, jnp.asarray(few.mean(0) + 2 * few.std(0)), num_steps)
+    errors, khat = errors_and_khat(model, guide, draws, count)
+    found = {"full rank": (errors, khat)}
+    if min(errors) >= 0.05:
+        found["flow"] = errors_and_khat(model, flow_around(model, guide, 1500), draws, count)
+    threshold = float(diagnostics.khat_threshold(count))
+    for kind, (errors, khat) in found.items():
+        print(f"{name}, {kind}: raw {errors[0]:.3f}, corrected {errors[1]:.3f}, k-hat {khat:.2f}")
+        assert np.isfinite(errors).all()
+        assert errors[1] < 0.05 or khat > threshold
+    best = min(min(errors) for errors, _ in found.values())
+    assert best < 0.05 or all(khat > threshold for _, khat in found.values())
+
+
+# Divergences of the best independent normal from a normal with the covariance of the free coordinates, nats, as they
+# are published with the draws; where the published coordinates are ours beyond doubt.
+GAPS = {
+    "earnings-logearn_height": 2.86,
+    "kidiq-kidscore_interaction": 5.57,
+    "mesquite-logmesquite_logvash": 4.30,
+    "nes2000-nes": 7.49,
+    "sblrc-blr": 0.99,
+}
+
+
+@pytest.mark.parametrize("name", sorted(GAPS))
+def test_gap_of_independent_normals_on_a_normal_surrogate(name):
+    _, draws, model = loaded(name)
+    raw = np.asarray(jax.vmap(model.unconstrain)(draws))
+    # Independent normals do not see a change of unit of each coordinate, which spares the optimiser some trouble.
+    factor = np.linalg.cholesky(np.corrcoef(raw.T))
+    precision, size = np.linalg.inv(factor @ factor.T), raw.shape[1]
+    target = distributions.MultivariateNormal(jnp.zeros(size), jnp.asarray(factor))
+    start = vi.mean_field(jnp.ones(size), scale=0.3)
+    found = jax.jit(
+        lambda key: vi.fit(
+            key,
+            vi.elbo_objective(lambda _, z: target.log_prob(z)),
+            start,
+            start,
+            estimator=vi.pathwise(num_samples=64),
+            optimizer=optax.adam(optax.cosine_decay_schedule(0.03, 4000)),
+            num_steps=4000,
+        )
+    )(jax.random.key(0))
+    loc, variance = np.asarray(found.params.base.loc), np.asarray(found.params.base.scale) ** 2
+    gap = 0.5 * (np.diag(precision) @ variance - size + loc @ precision @ loc)
+    gap += np.sum(np.log(np.diag(factor))) - 0.5 * np.sum(np.log(variance))
+    exact = np.sum(np.log(np.diag(factor))) + 0.5 * np.sum(np.log(np.diag(precision)))
+    np.testing.assert_allclose(gap, exact, rtol=0.02)
+    np.testing.assert_allclose(exact, GAPS[name], rtol=0.02, atol=0.006)

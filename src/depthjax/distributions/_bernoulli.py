@@ -7,14 +7,7 @@ from jax.typing import ArrayLike
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._count_support import logits_from_probs
 from depthjax.distributions._not_nan import not_nan
-from depthjax.numerics import log_sigmoid, with_partials
-
-
-@with_partials(lambda logits, one: jnp.where(one, jax.nn.sigmoid(-logits), -jax.nn.sigmoid(logits)), None)
-def _log_mass(logits, one):
-    """Log sigmoid(logits) or log sigmoid(-logits), which share their only logarithm."""
-    loss = jnp.log1p(jnp.exp(-jnp.abs(logits)))
-    return jnp.where(one, jnp.minimum(logits, 0.0), -jnp.maximum(logits, 0.0)) - loss
+from depthjax.numerics import log_sigmoid
 
 
 def _rare(key, p):
@@ -58,7 +51,19 @@ class Bernoulli(Elementwise, ExponentialFamily):
     reparameterized = "none"
 
     def _log_prob_terms(self, x):
-        return _log_mass(self.logits, x == 1)
+        return log_sigmoid(self._signed(x))
+
+    def _supported_terms(self, x):
+        # What is no outcome gets its -inf or NaN by way of the argument, chosen by x alone: choices made after the
+        # logarithm, or by the logits of every draw, keep the compiler from summing the terms as it computes them. The
+        # minimum passes on a NaN of the logits.
+        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(self.logits.dtype)
+        signed = self._signed(x)
+        return log_sigmoid(jnp.where(self.support.contains(x), signed, jnp.minimum(signed, outside)))
+
+    def _signed(self, x):
+        """The log odds of the outcome x."""
+        return jnp.where(x == 1, 1, -1).astype(self.logits.dtype) * self.logits
 
     def _sample_many(self, key, sample_shape):
         shape = (*sample_shape, *self.event_shape)

@@ -148,7 +148,14 @@ def log_sech2(x: ArrayLike) -> jax.Array:
     return -2.0 * _log_cosh(x)
 
 
-@with_partials(lambda x: logistic(-x))
+@with_partials(lambda x: -logistic(x) * logistic(-x))
+def _logistic_of_minus(x):
+    """By the exponential that `_log_sigmoid` takes, so that the compiler computes one for the value and the slope."""
+    small = jnp.exp(-jnp.abs(x))
+    return jnp.where(x >= 0.0, small, 1.0) / (1.0 + small)
+
+
+@with_partials(_logistic_of_minus)
 def _log_sigmoid(x):
     return jnp.minimum(x, 0.0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
 

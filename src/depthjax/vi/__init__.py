@@ -74,6 +74,7 @@ from depthjax.vi._pathfinder import PathfinderResult as PathfinderResult
 from depthjax.vi._pathfinder import multipath_pathfinder as multipath_pathfinder
 from depthjax.vi._pathfinder import pathfinder as pathfinder
 from depthjax.vi._pathwise import pathwise as pathwise
+from depthjax.vi._per_datum import per_datum as per_datum
 from depthjax.vi._quasi_newton import QuasiNewtonNormal as QuasiNewtonNormal
 from depthjax.vi._raveled import RaveledGuide as RaveledGuide
 from depthjax.vi._raveled import amortised as amortised

@@ -41,6 +41,8 @@ class Estimator:
             estimate, its value is not the objective.
         outcomes: (guide, num_points) -> (draws (N, ...), weights (N,)), every outcome of one of the draws with its
             probability, or quadrature nodes for a continuous one; None where there is no such list.
+        draws_noise: whether `draw` of a guide with `from_noise` is its `sample_noise`, whatever the parameters, so that
+            many steps' worth may be drawn at once.
     """
 
     name: str = static()
@@ -50,6 +52,7 @@ class Estimator:
     draw: Callable[..., Any] = static()
     surrogate: Callable[..., tuple[jax.Array, Aux]] = static()
     outcomes: Callable[..., tuple[Any, jax.Array]] | None = static(default=None)
+    draws_noise: bool = static(default=False)
 
     @classmethod
     def _complete(cls, fields):

@@ -1,6 +1,7 @@
 """Stochastic maximisation of an objective over a guide, as one compiled scan."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,7 +11,10 @@ import optax
 
 from depthjax.core import constrain, unconstrain
 from depthjax.vi._estimator import Estimator
+from depthjax.vi._guide import as_guide
 from depthjax.vi._objectives import as_objective
+
+_BLOCK_STEPS, _BLOCK_BYTES = 64, 2**22
 
 
 class FitResult(NamedTuple):
@@ -94,23 +98,71 @@ def fit(
         jnp.ones((), bool),
     )
 
+    last = first_step + num_steps
+
     def step(carry, inputs):
-        t, batch = inputs
+        t, draws, batch = inputs
+        if draws is None:
+            guide_params = constrain(carry[0])
+            draws = estimator.draw(jax.random.fold_in(key, t), q, guide_params, objective.num_particles, *batch)
         tempered = objective if annealing is None else _at_temperature(objective, annealing(t.astype(float)))
-        carry, value, norm = _step(carry, jax.random.fold_in(key, t), tempered, q, estimator, optimizer, batch)
+        carry, value, norm = _step(carry, draws, t < last, tempered, q, estimator, optimizer, batch)
         if log_every:
-            _log(t, value, log_every)
+            _log(t, value, log_every, last)
         return carry, (value, norm)
 
     steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
-    states, (values, norms) = jax.lax.scan(step, states, (steps, () if batches is None else tuple(batches)))
+    batches = () if batches is None else tuple(batches)
+    noise = _noise(key, q, params, estimator, objective, jax.tree.map(lambda leaf: leaf[0], batches))
+    if noise is None:
+        states, (values, norms) = jax.lax.scan(step, states, (steps, None, batches))
+    else:
+        states, (values, norms) = _in_blocks(step, states, steps, noise, batches)
     raw, optimizer_state, estimator_state, finite = states
     return FitResult(constrain(raw), values, norms, estimator_state, optimizer_state, finite)
 
 
-def _step(carry, key, objective, q, estimator, optimizer, batch):
+def _noise(key, q, params, estimator, objective, batch):
+    """Function from step numbers (C,) to the draws of these steps; None where draws depend on the parameters."""
+    if not estimator.draws_noise or not hasattr(as_guide(q)(params, *batch), "from_noise"):
+        return None
+
+    def draw(t):
+        return estimator.draw(jax.random.fold_in(key, t), q, params, objective.num_particles, *batch)
+
+    return jax.vmap(draw)
+
+
+def _in_blocks(step, states, steps, noise, batches):
+    """The scan over steps, with the noise of a block of steps drawn at once: many small draws cost much more.
+
+    Blocks are equally long, so the last may reach beyond the last step; `step` changes nothing there.
+    """
+    num_steps = steps.shape[0]
+    one = jax.eval_shape(noise, steps[:1])
+    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
+    longest = min(_BLOCK_STEPS, max(1, _BLOCK_BYTES // max(1, size)))
+    blocks = -(-num_steps // longest)
+    length = -(-num_steps // blocks)
+
+    def block(states, start):
+        offsets = start + jnp.arange(length, dtype=jnp.int32)
+
+        def inner(states, inputs):
+            offset, draws = inputs
+            index = jnp.minimum(offset, num_steps - 1)
+            batch = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), batches)
+            return step(states, (steps[0] + offset, draws, batch))
+
+        return jax.lax.scan(inner, states, (offsets, noise(steps[0] + offsets)))
+
+    states, traces = jax.lax.scan(block, states, length * jnp.arange(blocks, dtype=jnp.int32))
+    return states, jax.tree.map(lambda leaf: leaf.reshape(-1)[:num_steps], traces)
+
+
+def _step(carry, draws, active, objective, q, estimator, optimizer, batch):
+    """One step, which leaves everything as it is where not `active` or not finite."""
     raw, optimizer_state, estimator_state, finite = carry
-    draws = estimator.draw(key, q, constrain(raw), objective.num_particles, *batch)
 
     def objective_of(values, state):
         scalar, aux = estimator.surrogate(constrain(values), state, draws, q, objective, *batch)
@@ -126,16 +178,18 @@ def _step(carry, key, objective, q, estimator, optimizer, batch):
         updates, moved_optimizer = optimizer.update(gradients, optimizer_state, (raw, estimator_state))
         moved_raw, moved_state = optax.apply_updates((raw, aux.state), updates)
     moved = moved_raw, moved_optimizer, moved_state
-    finite = finite & jnp.isfinite(aux.value) & jnp.isfinite(norm)
-    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, carry[:3])
-    return (*kept, finite), jnp.where(finite, aux.value, jnp.nan), norm
+    good = finite & jnp.isfinite(aux.value) & jnp.isfinite(norm)
+    kept = jax.tree.map(lambda new, old: jnp.where(good & active, new, old), moved, carry[:3])
+    return (*kept, jnp.where(active, good, finite)), jnp.where(good, aux.value, jnp.nan), norm
 
 
 def _at_temperature(objective, inverse_temperature):
     return dataclasses.replace(objective, inverse_temperature=inverse_temperature)
 
 
-def _log(t, value, log_every):
+def _log(t, value, log_every, last):
     jax.lax.cond(
-        t % log_every == 0, lambda: jax.debug.print("step {t}: {value:.4f} nats", t=t, value=value), lambda: None
+        (t % log_every == 0) & (t < last),
+        lambda: jax.debug.print("step {t}: {value:.4f} nats", t=t, value=value),
+        lambda: None,
     )

@@ -10,6 +10,7 @@ from depthjax.core import record
 from depthjax.numerics import multigammaln
 from depthjax.vi._cavi import CaviResult, _xlogx, cavi
 
+_BLOCK_NUMBERS = 2**18
 _DIGAMMA, _LGAMMA = jax.scipy.special.digamma, jax.scipy.special.gammaln
 
 
@@ -87,12 +88,20 @@ def gaussian_mixture_cavi(
     dof0 = jnp.asarray(d if dof0 is None else dof0, x.dtype)
     inverse0 = dof0 * jnp.diag(jnp.var(x, axis=0)) if scale0 is None else jnp.linalg.inv(jnp.asarray(scale0, x.dtype))
     prior = (jnp.asarray(concentration0, x.dtype), jnp.asarray(mean_precision0, x.dtype), loc0, dof0, inverse0)
-    start = _update(x, _first_responsibilities(key, x, num_components), prior)
 
-    def sweep(posterior):
-        return _update(x, jax.nn.softmax(_log_terms(posterior, x), axis=1), prior)
+    def with_terms(responsibilities):
+        posterior = _update(x, responsibilities, prior)
+        return posterior, _log_terms(posterior, x)  # which the bound and the next sweep both need
 
-    return cavi(start, sweep, lambda posterior: _elbo(posterior, x, prior), max_steps=max_steps, tol=tol)
+    start = with_terms(_first_responsibilities(key, x, num_components))
+    found = cavi(
+        start,
+        lambda state: with_terms(jax.nn.softmax(state[1], axis=1)),
+        lambda state: _elbo(*state, prior),
+        max_steps=max_steps,
+        tol=tol,
+    )
+    return found._replace(params=found.params[0])
 
 
 def _first_responsibilities(key, x, num_components):
@@ -111,16 +120,32 @@ def _update(x, responsibilities, prior):
     precision = precision0 + counts
     loc = (precision0 * loc0[None] + counts[:, None] * means) / precision[:, None]
 
-    def inverse_scale(weights, count, mean, total):
-        centred = x - mean[None]
-        scatter = (centred * weights[:, None]).T @ centred
-        away = mean - loc0
-        return inverse0 + scatter + (precision0 * count / total) * jnp.outer(away, away)
-
-    inverse = jax.vmap(inverse_scale, (1, 0, 0, 0))(responsibilities, counts, means, precision)
+    away = means - loc0[None]
+    pull = (precision0 * counts / precision)[:, None, None] * away[:, :, None] * away[:, None, :]
+    inverse = inverse0[None] + _scatter(x, responsibilities, means) + pull
     return GaussianMixturePosterior(
         concentration0 + counts, precision, loc, dof0 + counts, jnp.linalg.cholesky(inverse), responsibilities
     )
+
+
+def _scatter(x, responsibilities, means):
+    """sum_i r_ik (x_i - mean_k)(x_i - mean_k)^T, (K, d, d), block by block of rows."""
+    block = _block_rows(x, means)
+    padding = ((0, -x.shape[0] % block), (0, 0))
+    rows = jnp.pad(x, padding).reshape(-1, block, x.shape[1])
+    weights = jnp.pad(responsibilities, padding).reshape(-1, block, means.shape[0])
+
+    def step(total, part):
+        centred = part[0][None] - means[:, None]
+        weighted = centred * part[1].T[:, :, None]
+        return total + jnp.einsum("kbi,kbj->kij", weighted, centred), None
+
+    return jax.lax.scan(step, jnp.zeros((*means.shape, x.shape[1]), x.dtype), (rows, weights))[0]
+
+
+def _block_rows(x, means):
+    """Rows at a time, so that K differences of each stay in the cache."""
+    return max(1, min(x.shape[0], _BLOCK_NUMBERS // means.size))
 
 
 def _mean_log_det(posterior):
@@ -135,12 +160,17 @@ def _log_det(tril):
 
 
 def _distances(posterior, x):
-    """(x_i - loc_k)^T W_k (x_i - loc_k), (n, K)."""
+    """(x_i - loc_k)^T W_k (x_i - loc_k), (n, K), block by block of rows."""
+    loc = posterior.loc
+    eye = jnp.eye(loc.shape[1], dtype=loc.dtype)
+    whitening = jax.vmap(lambda tril: jax.scipy.linalg.solve_triangular(tril, eye, lower=True))(
+        posterior.inverse_scale_tril
+    )
 
-    def one(tril, loc):
-        return jnp.sum(jax.scipy.linalg.solve_triangular(tril, (x - loc[None]).T, lower=True) ** 2, axis=0)
+    def one(row):
+        return jnp.sum(jnp.einsum("kij,kj->ki", whitening, row[None] - loc) ** 2, axis=1)
 
-    return jax.vmap(one, out_axes=1)(posterior.inverse_scale_tril, posterior.loc)
+    return jax.lax.map(one, x, batch_size=_block_rows(x, loc))
 
 
 def _log_terms(posterior, x):
@@ -151,10 +181,10 @@ def _log_terms(posterior, x):
     return (log_weights + 0.5 * _mean_log_det(posterior))[None] - 0.5 * (quadratic + d * math.log(2 * math.pi))
 
 
-def _elbo(posterior, x, prior):
+def _elbo(posterior, log_terms, prior):
     """The lower bound (Bishop 10.70 to 10.77), nats."""
     chosen = posterior.responsibilities
-    likelihood = jnp.sum(chosen * _log_terms(posterior, x)) - jnp.sum(_xlogx(chosen))
+    likelihood = jnp.sum(chosen * log_terms) - jnp.sum(_xlogx(chosen))
     return likelihood - _weights_divergence(posterior, prior) - jnp.sum(_component_divergences(posterior, prior))
 
 

@@ -31,7 +31,7 @@ def pathwise(*, num_samples: int) -> Estimator:
     require_samples("pathwise", num_samples)
     return Estimator(
         "pathwise", num_samples, unbiased=True, init=no_state, draw=noise_drawer(num_samples), surrogate=_surrogate,
-        outcomes=noise_outcomes,
+        outcomes=noise_outcomes, draws_noise=True,
     )  # fmt: skip
 
 
@@ -54,6 +54,17 @@ def replay(guide: Any, noise: Any) -> tuple[Any, jax.Array]:
     return guide.from_noise(noise) if hasattr(guide, "from_noise") else guide.sample_and_log_prob(noise)
 
 
+def over_particles(integrand: Callable[[Any], Any], draws: Any) -> Any:
+    """`integrand` of every draw, leading axes (num_samples, num_particles).
+
+    In one `vmap` and not in two: an axis of one particle, moved last by a matrix product, makes code that is not
+    vectorised.
+    """
+    shape = jax.tree.leaves(draws)[0].shape[:2]
+    rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), draws)
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), jax.vmap(integrand)(rows))
+
+
 def noise_drawer(num_samples: int) -> Callable[..., Any]:
     """The `draw` of an estimator that differentiates through samples."""
 
@@ -71,6 +82,6 @@ def _surrogate(params, state, draws, q, f, *batch):
         z, log_q = replay(guide, noise)
         return objective.integrand_from_log_q(params, z, log_q, *batch)
 
-    per_sample = jax.vmap(lambda particles: objective.combine(jax.vmap(integrand)(particles)))(draws)
+    per_sample = jax.vmap(objective.combine)(over_particles(integrand, draws))
     value = jnp.mean(per_sample)
     return value, Aux(value, per_sample, state, jnp.zeros_like(value))

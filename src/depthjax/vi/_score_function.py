@@ -12,6 +12,7 @@ from depthjax.vi._estimator import Aux, Estimator, no_state, require_samples
 from depthjax.vi._guide import as_guide
 from depthjax.vi._objectives import as_objective
 from depthjax.vi._outcomes import sample_outcomes
+from depthjax.vi._pathwise import over_particles
 
 
 def score_function(*, num_samples: int, baseline: Baseline | None = None) -> Estimator:
@@ -73,7 +74,7 @@ def integrands(params: Any, draws: Any, q: Any, f: Any, *batch: Any) -> tuple[ja
         log_q = guide.log_prob(z)
         return objective.integrand_from_log_q(params, z, log_q, *batch), log_q
 
-    return jax.vmap(jax.vmap(one))(draws)
+    return over_particles(one, draws)
 
 
 def _optimal_correction(params, draws, q, per_sample, *batch):

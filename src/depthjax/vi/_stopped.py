@@ -51,7 +51,7 @@ def sticking_the_landing(*, num_samples: int) -> Estimator:
 
     return Estimator(
         "sticking_the_landing", num_samples, unbiased=True, init=no_state, draw=noise_drawer(num_samples),
-        surrogate=surrogate, outcomes=noise_outcomes,
+        surrogate=surrogate, outcomes=noise_outcomes, draws_noise=True,
     )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def doubly_reparameterized(*, num_samples: int) -> Estimator:
 
     return Estimator(
         "doubly_reparameterized", num_samples, unbiased=True, init=no_state, draw=noise_drawer(num_samples),
-        surrogate=surrogate, outcomes=noise_outcomes,
+        surrogate=surrogate, outcomes=noise_outcomes, draws_noise=True,
     )  # fmt: skip
 
 

@@ -1,0 +1,8 @@
+"""Makes the written-out posteriors importable by name."""
+
+import pathlib
+import sys
+
+HERE = str(pathlib.Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
