@@ -12,18 +12,14 @@ from depthjax.numerics import log_sigmoid
 
 def _rare(key, p):
     """Events of probability p <= 1/2; exact by the bits of one integer unless some p is below 2^-8."""
-    integer = jnp.uint32 if jnp.finfo(p.dtype).bits <= 32 else jnp.uint64
-    scale = 2.0 ** jnp.iinfo(integer).bits
-
-    def common(p):
-        return jax.random.bits(key, p.shape, integer) < (
-            p.astype(jnp.promote_types(p.dtype, jnp.float32)) * scale
-        ).astype(integer)
-
-    def uncommon(p):
-        return jax.random.bernoulli(key, p, p.shape, mode="high")
-
-    return jax.lax.cond(jnp.all(p >= 2.0**-8), common, uncommon, p)
+    wide = p if jnp.finfo(p.dtype).bits >= 32 else p.astype(jnp.float32)
+    integer = jnp.uint32 if wide.dtype == jnp.float32 else jnp.uint64
+    level = (wide * 2.0 ** jnp.iinfo(integer).bits).astype(integer)
+    return jax.lax.cond(
+        jnp.all(wide >= 2.0**-8),
+        lambda: jax.random.bits(key, p.shape, integer) < level,
+        lambda: jax.random.bernoulli(key, p, p.shape, mode="high"),
+    )
 
 
 @record
