@@ -41,7 +41,7 @@ def run_steps(step: Callable, z: jax.Array, steps, *, keep_trajectory: bool) -> 
 
 
 def _prepared(function, key, schedule, shape, timesteps, prediction):
-    """Noise (n, *event), and (key, t, s) of each step."""
+    """Noise (n, *event), and of each step its key, t and the s < t after it."""
     if not isinstance(schedule, DiscreteSchedule):
         raise TypeError(f"{function}: schedule is {type(schedule).__name__}, expected DiscreteSchedule")
     chosen(function, "prediction", prediction, PREDICTIONS)
@@ -51,7 +51,17 @@ def _prepared(function, key, schedule, shape, timesteps, prediction):
     first, later = jax.random.split(key)
     z = jax.random.normal(first, tuple(shape), schedule.betas.dtype)
     before = np.append(times[1:], np.int32(0))
-    return z, (jax.random.split(later, times.size), jnp.asarray(times), jnp.asarray(before))
+    return z, jax.random.split(later, times.size), jnp.asarray(times), jnp.asarray(before)
+
+
+def _coefficients(mean, scale, times, before, dtype):
+    """Of z, of the network's value and of fresh noise in every step: a step is linear in all three."""
+    one, zero = jnp.ones((1,), dtype), jnp.zeros((1,), dtype)
+
+    def at(t, s):
+        return mean(one, zero, t, s)[0], mean(zero, one, t, s)[0], scale(t, s)[0]
+
+    return jax.vmap(at)(times, before)
 
 
 def _predict(function, schedule, model, prediction):
@@ -104,19 +114,30 @@ def sample_ddpm(
     """
     name = "sample_ddpm"
     chosen(name, "variance", variance, ("posterior", "beta"))
-    z, steps = _prepared(name, key, schedule, shape, timesteps, prediction)
+    z, keys, times, before = _prepared(name, key, schedule, shape, timesteps, prediction)
     predict = _predict(name, schedule, model, prediction)
 
-    def step(z, inputs):
-        step_key, t, s = inputs
-        data = convert_prediction(predict(z, t), z, t, schedule, source=prediction, target="data")
-        mean, spread = schedule.posterior(data, z, t, s)
+    def mean(z, value, t, s):
+        data = convert_prediction(value, z, t, schedule, source=prediction, target="data")
+        return schedule.posterior(data, z, t, s)[0]
+
+    def scale(t, s):
+        spread = schedule.posterior(one, one, t, s)[1]
         if variance == "beta":
             change = schedule._at(name, schedule.log_alpha_bar, t) - schedule._at(name, schedule.log_alpha_bar, s)
             spread = jnp.where(s > 0, -jnp.expm1(change), 0.0)
-        return mean + safe_sqrt(spread) * jax.random.normal(step_key, z.shape, z.dtype)
+        return safe_sqrt(jnp.broadcast_to(spread, (1,)))
 
-    return run_steps(step, z, steps, keep_trajectory=keep_trajectory)
+    one = jnp.ones((1,), z.dtype)
+
+    def step(z, inputs):
+        step_key, t, (of_z, of_value, of_noise) = inputs
+        noise = jax.random.normal(step_key, z.shape, z.dtype)
+        return of_z * z + of_value * predict(z, t) + of_noise * noise
+
+    return run_steps(
+        step, z, (keys, times, _coefficients(mean, scale, times, before, z.dtype)), keep_trajectory=keep_trajectory
+    )
 
 
 def sample_ddim(
@@ -164,20 +185,28 @@ def sample_ddim(
     name = "sample_ddim"
     if is_concrete(eta) and not 0 <= float(eta) <= 1:
         raise ValueError(f"{name}: eta is {eta}, expected a number in [0, 1]")
-    z, steps = _prepared(name, key, schedule, shape, timesteps, prediction)
+    z, keys, times, before = _prepared(name, key, schedule, shape, timesteps, prediction)
     predict = _predict(name, schedule, model, prediction)
-    eta = jnp.asarray(eta, z.dtype)
+    eta, deterministic = jnp.asarray(eta, z.dtype), is_concrete(eta) and float(eta) == 0.0
 
-    def step(z, inputs):
-        step_key, t, s = inputs
-        value = predict(z, t)
+    def share(t, s):
+        log_r = schedule._at(name, schedule.log_alpha_bar, t) - schedule._at(name, schedule.log_alpha_bar, s)
+        return jnp.minimum(-jnp.expm1(log_r) * jnp.exp(-schedule._at(name, schedule.log_noise, t)), 1.0)
+
+    def mean(z, value, t, s):
         data, noise = (
             convert_prediction(value, z, t, schedule, source=prediction, target=k) for k in ("data", "noise")
         )
-        log_r = schedule._at(name, schedule.log_alpha_bar, t) - schedule._at(name, schedule.log_alpha_bar, s)
-        share = jnp.minimum(-jnp.expm1(log_r) * jnp.exp(-schedule._at(name, schedule.log_noise, t)), 1.0)
-        fresh = jax.random.normal(step_key, z.shape, z.dtype)
-        noise = safe_sqrt(1.0 - eta**2 * share) * noise + eta * safe_sqrt(share) * fresh
-        return schedule.alpha(s) * data + schedule.sigma(s) * noise
+        return schedule.alpha(s) * data + schedule.sigma(s) * safe_sqrt(1.0 - eta**2 * share(t, s)) * noise
 
-    return run_steps(step, z, steps, keep_trajectory=keep_trajectory)
+    def scale(t, s):
+        return jnp.reshape(schedule.sigma(s) * eta * safe_sqrt(share(t, s)), (1,))
+
+    def step(z, inputs):
+        step_key, t, (of_z, of_value, of_noise) = inputs
+        z = of_z * z + of_value * predict(z, t)
+        return z if deterministic else z + of_noise * jax.random.normal(step_key, z.shape, z.dtype)
+
+    return run_steps(
+        step, z, (keys, times, _coefficients(mean, scale, times, before, z.dtype)), keep_trajectory=keep_trajectory
+    )
