@@ -76,7 +76,7 @@ def main():
     limit = meanfield.universal_jacobian(8 * 0.2**2, universality="smooth")
     for axis, level in zip(axes[0], (8 * 0.2**2, float(jnp.nanmax(limit.edges())) - 1.0), strict=True):
         axis.axhline(level, color=INK, lw=0.8, ls=":", zorder=0)
-    axes[0, 1].text(2, level * 1.15, "universal limit of variance 8 q$_0^2$", fontsize=8, color=INK)
+    axes[0, 1].text(1e4, level * 0.55, "universal law of variance 8 (0.2)$^2$", fontsize=8, color=INK, ha="right")
     axes[0, 0].plot([], [], "o", ms=4.5, mfc="white", color=INK, label=f"one network, width {width}")
     axes[0, 0].legend(frameon=False, loc="upper left", fontsize=8)
     axes[0, 0].set(
