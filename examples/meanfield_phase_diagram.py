@@ -3,8 +3,8 @@
 Left, the phase diagram of tanh networks: the line chi_1 = 1 between order and chaos, and contours of xi_c, the number
 of layers over which the angle between two signals decays. Right, a cut through it at fixed biases: how far two
 orthogonal inputs still are from the cosine that any two inputs end up at, in networks that were run, with the depth
-6 xi_c beyond which networks could not be trained any more. The table counts the layers until that distance is below
-0.05, by the correlation map and in the networks.
+6 xi_c beyond which Schoenholz et al. (2017) could not train any more. The table counts the layers until that distance
+is below 0.05, by the correlation map and in the networks.
 
 Run: python examples/meanfield_phase_diagram.py [--quick] [--seed 0]
 """
@@ -47,7 +47,7 @@ def layers_until(gap, threshold=0.05):
 def main():
     """Draw the diagram, run networks along a cut, print their decay lengths."""
     chosen = options(__doc__, "meanfield_phase_diagram")
-    size, cuts, draws, depth, width = (8, 5, 1, 20, 100) if chosen.quick else (60, 41, 8, 80, 600)
+    size, cuts, draws, depth, width = (8, 5, 1, 20, 100) if chosen.quick else (80, 41, 16, 80, 600)
     wide, high, grid = np.linspace(1.0, 4.0, size), np.linspace(0.0, 3.0, size), np.linspace(1.0, 3.0, cuts)
     plane = np.meshgrid(wide, high)
     # One call for the plane and the cut.
@@ -58,15 +58,15 @@ def main():
     fig, axes = figure(1, 2, (11, 4.5))
     left, right = axes[0]
     scale = np.where(np.isfinite(scale), scale, 1e3)
-    levels = (1, 2, 4, 8, 16, 32, 64)
+    levels = (1, 2, 4, 8, 16)
     left.contourf(wide, high, np.log2(np.clip(scale, 0.8, 128)), 24, cmap="YlGnBu", alpha=0.75)
     lines = left.contour(wide, high, scale, levels, colors=INK, linewidths=0.6)
     left.clabel(lines, fontsize=7, fmt="%d")
     for color, name in zip((INK, *ACCENTS[2:]), OTHERS, strict=True):
         sigma_w, sigma_b = meanfield.critical_line(jnp.geomspace(1e-3, 30.0, 200), getattr(meanfield.activations, name))
         left.plot(sigma_w**2, sigma_b**2, color=color, lw=2 if name == "tanh" else 1.2, label=name)
-    left.text(1.15, 2.2, "order", fontsize=11, weight="bold", color="white")
-    left.text(3.3, 0.25, "chaos", fontsize=11, weight="bold", color="white")
+    left.text(1.45, 1.6, "order", fontsize=12, weight="bold", color=INK)
+    left.text(3.2, 0.3, "chaos", fontsize=12, weight="bold", color=INK)
     left.set(title=r"depth scale $\xi_c$ of tanh (layers), and lines $\chi_1 = 1$", xlim=(1, 4), ylim=(0, 3))
     left.set(xlabel=r"variance of weights $\sigma_w^2$", ylabel=r"variance of biases $\sigma_b^2$")
     left.legend(loc="upper right", fontsize=8, framealpha=0.9, edgecolor="none")
@@ -84,19 +84,20 @@ def main():
         layers = f"{layers_until(theory[i] - limits[i]):>10}{layers_until(gap[i]):>10}"
         print(f"{grid[i]:9.2f}{phase:>8}{xi[i]:8.2f}{limits[i]:9.4f}{cosines[i, -1]:9.4f}{layers}")
     shade = right.pcolormesh(
-        grid, np.arange(depth), np.log10(np.maximum(gap, 1e-3)).T, cmap="YlGnBu", vmin=-3, vmax=0, shading="nearest"
+        grid, np.arange(depth), np.log10(np.maximum(gap, 1e-2)).T, cmap="YlGnBu", vmin=-1.5, vmax=0, shading="nearest"
     )
     critical = float(meanfield.critical_sigma_w(SIGMA_B, PHI).sigma_w[0]) ** 2
     right.plot(grid, 6.0 * xi, color=ACCENTS[2], lw=2)
     right.plot(grid, xi, color=ACCENTS[1], lw=2)
     right.axvline(critical, color=INK, lw=0.8, ls=":")
-    for factor, color, at in ((6.0, ACCENTS[2], 0.92), (1.0, ACCENTS[1], 0.92)):
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+    for factor, color, at in ((6.0, ACCENTS[2], 0.95), (1.0, ACCENTS[1], 0.95)):
         i = int(at * (cuts - 1))
         label = r"$6\,\xi_c$" if factor > 1 else r"$\xi_c$"
-        right.text(grid[i], factor * xi[i] + 0.03 * depth, label, color=color, fontsize=12, ha="center", weight="bold")
+        right.text(grid[i], factor * xi[i] + 0.04 * depth, label, color=color, fontsize=13, ha="center", bbox=box)
     right.set(title=f"what is left of two inputs, $\\sigma_b^2 = 0.05$, width {width}", ylim=(0, depth - 1))
     right.set(xlabel=r"variance of weights $\sigma_w^2$", ylabel="depth (layers)")
-    bar = fig.colorbar(shade, ax=right, ticks=(-3, -2, -1, 0))
+    bar = fig.colorbar(shade, ax=right, ticks=(-1.5, -1, -0.5, 0))
     bar.set_label(r"$\log_{10} |c_l - c^*|$ in networks")
     save(fig, chosen.out)
 
