@@ -84,12 +84,16 @@ def main():
             print(f"{kind:<20}{d:>6}{pairs}")
         for color, level, line, dots in zip(ACCENTS, levels, lines, seen, strict=False):
             axis.semilogy(depths, line**0.5, color=color, lw=3, alpha=0.5, label=f"quantile {level:g}")
-            axis.semilogy(np.arange(1, depth + 1), dots**0.5, ".", ms=4, color=color)
-        axis.set(title=f"{kind.replace('_', '-')} kernels, {channels} channels", xlabel="layer")
+            kept = dots > 1e-13 * seen[-1]  # what rounding leaves of the product is no smaller
+            axis.semilogy(np.arange(1, depth + 1)[kept], dots[kept] ** 0.5, ".", ms=4, color=color)
+        axis.set(
+            title=f"{kind.replace('_', '-').replace('g', 'G', kind == 'gaussian')} kernels, {channels} channels",
+            xlabel="layer",
+        )
     axes[0, 0].plot([], [], color=INK, lw=3, alpha=0.5, label="many channels")
     axes[0, 0].plot([], [], ".", ms=4, color=INK, label="one network")
-    axes[0, 0].set(ylabel="singular value of the Jacobian", ylim=(0.5, 2.0), yscale="linear")
-    axes[0, 1].set(ylim=(1e-10, 1e2))
+    axes[0, 0].set(ylabel="singular value of the Jacobian", ylim=(0.6, 1.8), yscale="linear")
+    axes[0, 1].set(ylim=(1e-9, 1e2))
     axes[0, 0].legend(frameon=False, fontsize=8, ncols=2)
     save(fig, chosen.out)
 

@@ -144,8 +144,9 @@ def main():
         print(f"{name:<22}{chi:8.4f}{seen:9.4f}{share}{rates[best]:6g}{ends[best]:8.3f}{error:8.1%}", flush=True)
         slopes.semilogy(np.arange(DEPTH), norms / norms[-1], color=ACCENTS[i], lw=3, alpha=0.5, label=name)
         slopes.semilogy(np.arange(DEPTH), chi ** ((DEPTH - 1 - np.arange(DEPTH)) / 2), color=INK, lw=0.9, ls="--")
-        ranks = (np.arange(values.size) + 0.5) / values.size
-        spectra.plot(np.log10(np.sort(np.ravel(values))), ranks, color=ACCENTS[i], lw=3, alpha=0.5)
+        ranks, values = (np.arange(values.size) + 0.5) / values.size, np.sort(np.ravel(values))
+        kept = values > 1e-11 * values[-1]  # what float32 leaves of the product is no smaller
+        spectra.plot(np.log10(values[kept]), ranks[kept], color=ACCENTS[i], lw=3, alpha=0.5)
         spectra.plot(log_lam / np.log(10.0), cdf, color=INK, lw=0.9, ls="--")
         smooth = np.convolve(losses, np.full(10, 0.1), "valid") if num_steps > 20 else losses
         curves.plot(smooth, color=ACCENTS[i], lw=1.8, label=f"{name}, rate {rates[best]:g}")
