@@ -227,6 +227,18 @@ def test_phase_diagram():
     assert np.isnan(np.asarray(divergent.q_star))
 
 
+def test_concrete_cosine_inside_jit():
+    """Of ReLU (Cho and Saul, 2009): c' = (sqrt(1 - c^2) + c (pi - arccos c))/pi, slope (pi - arccos c)/pi."""
+    c = 0.3
+    found = jax.jit(lambda q: (
+        mf.correlation_map(c, q, q, 2**0.5, 0.0, A.relu), mf.correlation_trajectory(c, q, q, 2**0.5, 0.0, A.relu, 1)[1],
+        mf.chi_c(c, q, 2**0.5, A.relu),
+    ))(1.0)  # fmt: skip
+    slope = (np.pi - np.arccos(c)) / np.pi
+    cosine = np.sqrt(1.0 - c**2) / np.pi + c * slope
+    np.testing.assert_allclose(found, (cosine, cosine, slope), rtol=16 * EPS)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="c must be in"):
         mf.correlation_map(1.2, 1.0, 1.0, 1.0, 0.0, A.relu)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.meanfield._activation import Activation, require_activation
@@ -92,7 +93,7 @@ def correlation_map(
     name = "correlation_map"
     require_activation(name, activation)
     require_scales(name, sigma_w, sigma_b)
-    require(name, "c", c, lambda v: jnp.abs(v) <= 1.0, "in [-1, 1], it is a cosine")
+    require(name, "c", c, lambda v: np.abs(v) <= 1.0, "in [-1, 1], it is a cosine")
     _require_lengths(name, q_a=q_a, q_b=q_b)
     return over_grid(lambda c, *a: 1.0 - next_gap(1.0 - c, *a, activation), c, q_a, q_b, sigma_w, sigma_b)
 
@@ -128,7 +129,7 @@ def correlation_trajectory(
     """
     name = "correlation_trajectory"
     require_activation(name, activation)
-    require(name, "c0", c0, lambda v: jnp.abs(v) <= 1.0, "in [-1, 1], it is a cosine")
+    require(name, "c0", c0, lambda v: np.abs(v) <= 1.0, "in [-1, 1], it is a cosine")
     _require_lengths(name, q0_a=q0_a, q0_b=q0_b)
     sigma_w, sigma_b = per_layer(name, num_layers, sigma_w, sigma_b)
     c0, q0_a, q0_b, _ = promote(c0, q0_a, q0_b, sigma_w[0])
@@ -170,7 +171,7 @@ def chi_c(c: ArrayLike, q: ArrayLike, sigma_w: ArrayLike, activation: Activation
     """
     require_activation("chi_c", activation)
     require_scales("chi_c", sigma_w)
-    require("chi_c", "c", c, lambda v: jnp.abs(v) <= 1.0, "in [-1, 1], it is a cosine")
+    require("chi_c", "c", c, lambda v: np.abs(v) <= 1.0, "in [-1, 1], it is a cosine")
     _require_lengths("chi_c", q=q)
     return over_grid(lambda c, q, sigma_w: pair_gain(1.0 - c, q, sigma_w, activation), c, q, sigma_w)
 

@@ -120,9 +120,11 @@ def jacobian_moments(
 def residual_jacobian_variance(
     activation: Activation, q: ArrayLike, sigma_w: ArrayLike, depth: ArrayLike, *, skip: ArrayLike, ensemble: str
 ) -> jax.Array:
-    """Variance of the spectrum of J J^T of a residual network h' = skip h + W phi(h) + b, exact at finite depth.
+    """Variance of the spectrum of J J^T of residual blocks x' = skip x + phi(W x + b), exact at finite depth.
 
-    With s = chi_1, m_1 = prod (skip^2 + s) and variance/m_1^2
+    The slopes phi' of different blocks count as independent, as they are there. Blocks h' = skip h + W phi(h) + b have
+    the same mean, but their units keep their slopes from block to block and the variance is larger from the second
+    order in the sum of s on. With s = chi_1, m_1 = prod (skip^2 + s) and variance/m_1^2
     = sum (2 skip^2 s + s^2 (mu_2/mu_1^2 + a - 1))/(skip^2 + s)^2.
 
     Args:

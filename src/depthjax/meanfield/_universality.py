@@ -244,6 +244,8 @@ def universal_jacobian(variance: ArrayLike, *, universality: str) -> SpectralLaw
 def residual_jacobian(effective_variance: ArrayLike, *, log_scale: ArrayLike = 0.0) -> SpectralLaw:
     """Limit of the spectrum of J J^T of deep residual networks, of any activation and either ensemble.
 
+    Blocks are x' = skip x + phi(W x + b), whose slopes are independent from block to block; those of
+    h' = skip h + W phi(h) + b are not, and their spectrum is another where slopes differ from unit to unit.
     z = e^{log_scale} ((1 + m)/m) e^{c (1 + 2 m)} for c = sum_l sigma_w^2 mu_1(q_l)/skip^2 at L -> infinity: the smooth
     class of variance 2 c at scale e^{log_scale + c}. Mean e^{c + log_scale}, variance/mean^2 = 2 c.
 
