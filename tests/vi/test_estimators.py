@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from depthjax import distributions, vi
@@ -307,6 +308,28 @@ def test_rao_blackwell_has_the_same_mean_and_less_variance():
     loo = vi.rao_blackwell(num_samples=2, dependencies=table, baseline=vi.leave_one_out_baseline())
     mean, _ = enumerated(loo, terms, q, q, ())
     close([float(factor.logits) for factor in mean], means[0])
+
+
+def test_rao_blackwell_is_fitted():
+    """To independent coins of the marginals that maximise a sum of terms, each of its own coin."""
+    start = {"logits": jnp.zeros(2, DTYPE)}
+
+    def factors(params):
+        return tuple(distributions.Bernoulli(logit) for logit in params["logits"])
+
+    def terms(params, z):
+        log_q = jnp.stack([q.log_prob(v) for q, v in zip(factors(params), z, strict=True)])
+        return jnp.asarray([1.2, -0.7], DTYPE) * jnp.stack(z).astype(DTYPE) - log_q
+
+    estimator = vi.rao_blackwell(num_samples=32, dependencies=np.eye(2), baseline=vi.leave_one_out_baseline())
+    found = jax.jit(
+        lambda key: vi.fit(
+            key, terms, factors, start, estimator=estimator, optimizer=optax.adam(0.03), num_steps=400
+        )
+    )(jax.random.key(0))  # fmt: skip
+    np.testing.assert_allclose(found.params["logits"], [1.2, -0.7], atol=0.05)
+    with pytest.raises(TypeError, match="not a bound"):
+        vi.value_and_grad(estimator, vi.elbo_objective(terms), factors)(jax.random.key(0), start, ())
 
 
 def test_control_variate_keeps_the_mean():

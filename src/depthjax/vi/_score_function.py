@@ -10,7 +10,7 @@ import numpy as np
 from depthjax.vi._baselines import Baseline, constant_baseline, leave_one_out_sum
 from depthjax.vi._estimator import Aux, Estimator, no_state, require_samples
 from depthjax.vi._guide import as_guide
-from depthjax.vi._objectives import as_objective
+from depthjax.vi._objectives import Objective, as_objective
 from depthjax.vi._outcomes import sample_outcomes
 from depthjax.vi._pathwise import over_particles
 
@@ -111,6 +111,7 @@ def rao_blackwell(*, num_samples: int, dependencies: Any, baseline: Baseline | N
         An unbiased, stateless estimator.
 
     Raises:
+        TypeError: at trace time, a bound in place of the function of terms.
         ValueError: num_samples too small; dependencies is not (T, G); a term without a factor cannot be told from one
             whose dependence was forgotten, so a row of False is refused too.
 
@@ -134,10 +135,10 @@ def rao_blackwell(*, num_samples: int, dependencies: Any, baseline: Baseline | N
         return jax.tree.map(jax.lax.stop_gradient, z)
 
     def surrogate(params, state, draws, q, f, *batch):
-        factors = _factors(q, params, table, *batch)
+        factors, terms_of = _factors(q, params, table, *batch), _terms_of(f)
 
         def one(z):
-            terms = f(params, z, *batch)
+            terms = terms_of(params, z, *batch)
             if jnp.shape(terms) != (table.shape[0],):
                 raise ValueError(
                     f"rao_blackwell: the function returned shape {jnp.shape(terms)}, expected {table.shape[:1]}, one "
@@ -157,6 +158,15 @@ def rao_blackwell(*, num_samples: int, dependencies: Any, baseline: Baseline | N
         "rao_blackwell", num_samples, unbiased=True, init=no_state, draw=draw, surrogate=surrogate,
         outcomes=sample_outcomes,
     )  # fmt: skip
+
+
+def _terms_of(f):
+    """The function of the terms, which `fit` hands over as an expectation."""
+    if not isinstance(f, Objective):
+        return f
+    if f.beta or f.num_particles > 1 or f.exact_term:
+        raise TypeError("rao_blackwell: f is a function (params, z, *batch) -> (T,) of its terms, not a bound")
+    return lambda params, z, *batch: f.inverse_temperature * f.log_joint(params, z, *batch)
 
 
 def _factors(q, params, table, *batch):
