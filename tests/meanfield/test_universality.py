@@ -116,3 +116,30 @@ def test_bad_input():
         mf.residual_jacobian(-1.0)
     bad = jax.jit(lambda v: mf.universal_jacobian(v, universality="smooth").density(jnp.ones((), DTYPE)))(-1.0)
     assert np.isnan(bad)
+
+
+@VALUES
+@pytest.mark.parametrize("ensemble", ["gaussian", "orthogonal"])
+def test_residual_variance_of_blocks_with_independent_slopes(ensemble):
+    """Products of skip + D W with D of 0 and 1: drawn, with slopes of their own in every block and with the same."""
+    rng, width, depth, skip, sigma_w = np.random.default_rng(0), 300, 6, 1.2, 0.9
+    found = {}
+    for kind in ("own", "same"):
+        spreads, means = [], []
+        for _ in range(3):
+            jacobian, slopes = np.eye(width), rng.random(width) < 0.5
+            for _ in range(depth):
+                slopes = rng.random(width) < 0.5 if kind == "own" else slopes
+                w = rng.standard_normal((width, width)) / np.sqrt(width)
+                if ensemble == "orthogonal":
+                    w = np.linalg.qr(w)[0] * rng.choice([-1.0, 1.0], width)[None]
+                jacobian = skip * jacobian + sigma_w * slopes[:, None] * (w @ jacobian)
+            values = np.linalg.eigvalsh(jacobian @ jacobian.T)
+            spreads.append(values.var() / values.mean() ** 2)
+            means.append(values.mean())
+        found[kind] = np.mean(spreads), np.mean(means)
+    relu = mf.activations.relu
+    mean = (skip**2 + 0.5 * sigma_w**2) ** depth
+    variance = mf.residual_jacobian_variance(relu, 1.0, sigma_w, float(depth), skip=skip, ensemble=ensemble) / mean**2
+    np.testing.assert_allclose((variance, mean), found["own"], rtol=0.05)
+    assert found["same"][0] > 1.1 * variance
