@@ -140,11 +140,10 @@ def main():
         steps = str(reached[0] + 1) if len(reached) else "never"
         print(f"{name:>38} {steps:>14} {np.mean(short[-5:]):18.4f}")
         left.plot(1 + np.arange(num_steps), np.maximum(short, 1e-3), label=name, color=color, lw=1.2)
-    print(
-        f"\nblack box, Adam with 4 draws: means {np.sort(np.asarray(factors[0])).round(2)}, its own bound {np.mean(black[-20:]):.2f}"
-    )
+    means = np.sort(np.asarray(factors[0])).round(2)
+    print(f"\nblack box, Adam with 4 draws: means {means}, its own bound {np.mean(black[-20:]):.2f}")
     left.set(xscale="log", yscale="log", xlabel="step", ylabel="nats below the best bound")
-    left.legend(frameon=False, fontsize=7.5, loc="lower left")
+    left.legend(frameon=False, fontsize=7.5, loc="upper right")
     ticks = np.linspace(-10, 10, 400)
     right.hist(np.asarray(x), bins=80, density=True, color="#c9ced6")
     loc = np.asarray(fit.params.means)

@@ -123,7 +123,8 @@ def main():
     middle.set(ylabel="nats: approximation, and above it amortisation")
     z = jax.random.normal(key_gap, (30, LATENTS))
     means = np.asarray(jax.nn.sigmoid(jax.vmap(lambda z: net(found.params["decoder"], z))(z))).reshape(5, 6, 8, 8)
-    right.imshow(means.transpose(0, 2, 1, 3).reshape(40, 48), cmap="Greys")
+    tiles = np.pad(means, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.3)
+    right.imshow(tiles.transpose(0, 2, 1, 3).reshape(50, 60), cmap="Greys")
     right.set(xticks=[], yticks=[], title="draws of the decoder, K = 50")
     save(fig, args.out)
 

@@ -310,6 +310,19 @@ def test_rao_blackwell_has_the_same_mean_and_less_variance():
     close([float(factor.logits) for factor in mean], means[0])
 
 
+@pytest.mark.parametrize("baseline", [vi.leave_one_out_baseline(), vi.optimal_baseline()])
+def test_baselines_that_compare_repetitions_are_not_taken_one_by_one(baseline):
+    estimator = vi.score_function(num_samples=4, baseline=baseline)
+    controlled = vi.with_control_variate(estimator, vi.delta_control_variate())
+    args = jax.random.key(0), normal(), ()
+    for fn in (
+        vi.per_sample_grad(estimator, lambda _, z: z * z, normal()),
+        vi.value_and_grad(controlled, lambda _, z: z * z, normal()),
+    ):
+        with pytest.raises(ValueError, match=f"the {baseline.name} baseline compares repetitions and got 1"):
+            fn(*args)
+
+
 def test_rao_blackwell_is_fitted():
     """To independent coins of the marginals that maximise a sum of terms, each of its own coin."""
     start = {"logits": jnp.zeros(2, DTYPE)}
@@ -322,9 +335,10 @@ def test_rao_blackwell_is_fitted():
         return jnp.asarray([1.2, -0.7], DTYPE) * jnp.stack(z).astype(DTYPE) - log_q
 
     estimator = vi.rao_blackwell(num_samples=32, dependencies=np.eye(2), baseline=vi.leave_one_out_baseline())
+    rate = optax.cosine_decay_schedule(0.05, 800)
     found = jax.jit(
         lambda key: vi.fit(
-            key, terms, factors, start, estimator=estimator, optimizer=optax.adam(0.03), num_steps=400
+            key, terms, factors, start, estimator=estimator, optimizer=optax.adam(rate), num_steps=800
         )
     )(jax.random.key(0))  # fmt: skip
     np.testing.assert_allclose(found.params["logits"], [1.2, -0.7], atol=0.05)

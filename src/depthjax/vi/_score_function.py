@@ -36,6 +36,11 @@ def score_function(*, num_samples: int, baseline: Baseline | None = None) -> Est
 
     def surrogate(params, state, draws, q, f, *batch):
         per_sample, log_q = rewards(params, draws, q, f, *batch)
+        if per_sample.shape[0] < used.least:
+            raise ValueError(
+                f"score_function: the {used.name} baseline compares repetitions and got {per_sample.shape[0]}; "
+                f"per_sample_grad and with_control_variate take them one by one, for which it has no value"
+            )
         fixed = jax.lax.stop_gradient(per_sample)
         advantage = fixed - jax.lax.stop_gradient(used.values(state, fixed, *batch))
         scalar = jnp.mean(advantage * log_q) + jnp.mean(per_sample)
