@@ -181,7 +181,10 @@ def jacobian_density_solve(
         The branch is unique: log(1 + m) and log K are integrals of 1/(w - t) against nonnegative measures, so that at
         fixed |w| the ratio arg z/arg w increases with arg w, and lambda increases with |w| along the curve. Two nested
         bisections therefore converge from anywhere; Newton's method from a table on the curve gets there sooner.
-        Below 1.5 orthogonal layers of an activation that is not piecewise linear the result is NaN, not converged.
+        For the built-in activations that are not piecewise linear E runs along a path in the complex plane on which
+        1/(w - d) stays regular as w comes down to the axis. For others it runs along the real line: below 1.5
+        orthogonal layers the result is NaN, not converged. Whatever the path, points at which half the nodes give
+        another density are NaN, not converged: near zero and near the top of one or two layers, and at q >> 1.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 
     Cost: O(len(log_lam) * 161) for each of about five Newton steps.
