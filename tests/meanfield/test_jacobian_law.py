@@ -1,6 +1,7 @@
 """The spectrum as a law agrees with the functions of log lambda, with its own integrals and with random networks."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -62,8 +63,8 @@ def test_bad_input():
 
 
 def test_transform_is_flagged_where_the_quadrature_is_not_resolved():
-    """Two orthogonal layers of tanh at small q: the density is not known at most points, and so is its transform."""
-    law = mf.JacobianSpectrum(A.tanh, 0.05, 1.0, 2, ensemble="orthogonal")
+    """Where the density is not known, its transform is not either: a rule on the line, two orthogonal layers."""
+    law = mf.JacobianSpectrum(mf.Activation(jnp.tanh), 0.05, 1.0, 2, ensemble="orthogonal")
     low, high = np.exp(mf.jacobian_edges(A.tanh, 0.05, 1.0, 2.0, ensemble="orthogonal")[0])
     x = np.linspace(max(low, 1e-3), high, 12)[1:-1]
     density, boundary = np.asarray(law.density(x)), law.boundary_stieltjes(x)

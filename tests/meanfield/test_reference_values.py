@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import integrate, stats
 
 from depthjax import meanfield as mf
 
@@ -60,12 +61,50 @@ def test_spectra(activation, q, sigma_w, depth, ensemble, lam, rho, cdf, top):
 
 
 def test_an_unresolved_expectation_is_flagged():
-    """Where the density lies below the error of the rule for E, no number is given, though the equation is solved."""
-    found = solve(jnp.array([-3.0]), ACT.tanh, 0.05, 1.0, 1.6, ensemble="orthogonal")
+    """Where the density lies below the error of the rule for E, no number is given, though the equation is solved.
+
+    Of a derivative that is not known off the real line, the rule is on the line.
+    """
+    unknown = mf.Activation(jnp.tanh)
+    found = solve(jnp.array([-3.0]), unknown, 0.05, 1.0, 1.6, ensemble="orthogonal")
     assert found.residual[0] < 1e-12  # the equation itself is solved
     assert not found.converged[0]
     assert np.isnan(found.log_density[0])
     assert np.isnan(found.cdf[0])
+
+
+def test_one_orthogonal_layer_is_the_law_of_squared_slopes():
+    """2 pdf(h)/|d lambda/dh| with lambda = sigma_w^2 sech^4(sqrt(q) h), h > 0."""
+    q, sigma_w, h = 0.8, 1.2, np.array([0.9, 1.3, 2.0, 2.6])
+    x = np.sqrt(q) * h
+    lam = sigma_w**2 / np.cosh(x) ** 4
+    found = solve(jnp.log(lam), ACT.tanh, q, sigma_w, 1.0, ensemble="orthogonal")
+    assert found.converged.all()
+    rho = 2 * stats.norm.pdf(h) / (4 * lam * np.tanh(x) * np.sqrt(q))
+    np.testing.assert_allclose(np.exp(found.log_density), rho, rtol=1e-9)
+    np.testing.assert_allclose(found.cdf, 2 * stats.norm.sf(h), rtol=1e-9)
+
+
+def test_shallow_orthogonal_spectra_against_quadrature_on_the_line():
+    """The point w that was found solves the equation whose expectations are integrals over the real line."""
+    q, sigma_w, depth = 0.5, 1.0, 1.6
+    log_lam = np.array([-2.0, -1.0, -0.3])
+    found = solve(jnp.asarray(log_lam), ACT.tanh, q, sigma_w, depth, ensemble="orthogonal")
+    assert found.converged.all()
+    for level, w, log_rho in zip(log_lam, np.asarray(found.omega), np.asarray(found.log_density), strict=True):
+
+        def mean(fn, w=w):
+            near = np.arccosh(min(abs(w), 0.999) ** -0.25) / np.sqrt(q)
+            ends = sorted({0.0, 12.0, *np.clip(near + np.array([-0.3, -0.03, 0.0, 0.03, 0.3]), 0.0, 12.0)})
+            pieces = zip(ends, ends[1:], strict=False)
+            value = lambda h: 2 * stats.norm.pdf(h) * fn(1 / np.cosh(np.sqrt(q) * h) ** 4, w)  # noqa: E731
+            quad = lambda a, b: integrate.quad(value, a, b, complex_func=True, epsabs=1e-13, limit=200)[0]  # noqa: E731
+            return sum(quad(a, b) for a, b in pieces)
+
+        m, g = mean(lambda d, w: d / (w - d)), mean(lambda d, w: 1 / (w - d))
+        log_z = np.log(w) + (depth - 1) * np.log(m / g) + 2 * depth * np.log(sigma_w)
+        np.testing.assert_allclose(log_z, level, atol=1e-9)
+        np.testing.assert_allclose(np.exp(log_rho), -m.imag / np.pi / np.exp(level), rtol=1e-7)
 
 
 def test_atoms_of_hard_tanh():

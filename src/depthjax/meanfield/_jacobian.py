@@ -11,10 +11,11 @@ from jax.typing import ArrayLike
 from depthjax.core._options import chosen
 from depthjax.meanfield._activation import Activation, require_activation
 from depthjax.meanfield._arguments import require, require_scales
+from depthjax.meanfield._contour import contour_of
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
-from depthjax.meanfield._jacobian_equation import Setting, cdf_above, equation
-from depthjax.meanfield._jacobian_solve import solve
-from depthjax.meanfield._slope_law import slope_law
+from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap, equation
+from depthjax.meanfield._jacobian_solve import Options, solve, tolerance
+from depthjax.meanfield._slope_law import slope_laws
 from depthjax.numerics._elementwise import promote
 
 ENSEMBLES = ("gaussian", "orthogonal")
@@ -50,33 +51,33 @@ def check(name: str, activation: Any, q: Any, sigma_w: Any, depth: Any, ensemble
         raise ValueError(f"{name}: depth is {depth}, but q has {jnp.shape(q)[0]} layers; they must agree")
 
 
-def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, jax.Array]:
-    """The equation's parameters for a fixed point q, and whether they are in range."""
+def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, Setting, jax.Array]:
+    """The equation's parameters for a fixed point q, the same on half the nodes, and whether they are in range."""
     ok = (q >= 0.0) & (sigma_w > 0.0) & (depth >= 1.0)
     q, sigma_w, depth = jnp.where(ok, q, 1.0), jnp.where(ok, sigma_w, 1.0), jnp.where(ok, depth, 2.0)
-    law = slope_law(activation, q)
-    return Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth), ok
+    law, coarse = slope_laws(activation, q)
+    setting = Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth)
+    return setting, lax.stop_gradient(setting._replace(law=coarse)), ok
 
 
-def is_resolved(v, log_z, setting, activation, q, gaussian):
+def is_resolved(v, m, log_z, coarse, activation, gaussian):
     """Whether the rule for E over h is accurate at the solution v of log z(v) = log_z, judged by half its nodes."""
     if activation.is_piecewise_linear:
         return jnp.ones(v.shape, bool)
-    frozen, q, v, log_z = lax.stop_gradient((setting, q, v, log_z))
-    coarse = frozen._replace(law=slope_law(lax.stop_gradient(activation), q, coarse=True))
+    v, m, log_z = lax.stop_gradient((v, m, log_z))
     parts = equation(v, coarse, gaussian)
-    there = v - (parts.log_z - log_z) / parts.slope
-    m = equation(v, frozen, gaussian).m
-    change = equation(there, coarse, gaussian).m - m
-    tol = float(jnp.finfo(q.dtype).eps) ** 0.25  # the error of the full rule is about the square of this one
+    change = parts.m - parts.m_slope * (parts.log_z - log_z) / parts.slope - m
+    tol = float(jnp.finfo(m.real.dtype).eps) ** 0.25  # the error of the full rule is about the square of this one
     # The density is the imaginary part, where there is one.
+    real = (jnp.imag(v) == 0.0) | (jnp.imag(v) >= math.pi)
     complex_part = jnp.abs(jnp.imag(change)) <= tol * jnp.abs(jnp.imag(m))
-    return jnp.where(jnp.imag(m) == 0.0, jnp.abs(change) <= tol * jnp.abs(m), complex_part)
+    return jnp.where(real, jnp.abs(change) <= tol * jnp.abs(m), complex_part)
 
 
 def is_deep_enough(activation, depth, gaussian):
-    """Towards one layer the poles of the integrand reach the real axis, where the trapezoid rule does not follow."""
-    return jnp.asarray(bool(gaussian) or activation.is_piecewise_linear) | (depth >= 1.5)
+    """Towards one layer the poles of the integrand reach the real axis, where a rule on the line does not follow."""
+    follows = bool(gaussian) or activation.is_piecewise_linear or contour_of(activation) is not None
+    return jnp.asarray(follows) | (depth >= 1.5)
 
 
 def _scalar_q(name, q):
@@ -87,63 +88,41 @@ def _scalar_q(name, q):
         )
 
 
-def _parts(log_lam, activation, q, sigma_w, depth, ensemble, options):
-    """Flat `log_lam`; everything differentiable, by one Newton step of size zero around the solution."""
-    gaussian = float(ensemble == "gaussian")
-    setting, ok = setting_of(activation, q, sigma_w, depth)
-    edges = find_edges(setting, gaussian)
-    inside = jnp.any(
-        (log_lam[:, None] > edges.log_lam[None, :, 0]) & (log_lam[:, None] < edges.log_lam[None, :, 1]), axis=1
-    )
-    frozen = lax.stop_gradient(log_lam)
-    found = solve(frozen, setting, edges, gaussian, **options)
-    eps = float(jnp.finfo(log_lam.dtype).eps)
-    tol = 1e3 * eps * (1.0 + jnp.abs(frozen) + lax.stop_gradient(setting.depth * jnp.abs(setting.log_chi)))
-    settled = found.residual <= tol
-    use = inside & settled
-    v = lax.complex(jnp.where(use, found.log_r, 0.0), jnp.where(use, found.theta, 1.0))
-    v = _attach(v, log_lam, setting, gaussian)
-    return setting, ok, edges, inside, settled, use, v, found.residual
-
-
-def _attach(v, log_lam, setting, gaussian):
-    """Derivatives of log w to second order: two Newton steps, without effect on the value at a solution."""
-    for _ in range(2):
-        parts = equation(v, setting, gaussian)
-        gap = parts.log_z - lax.complex(log_lam, jnp.zeros_like(log_lam))
-        v = v - (gap - lax.stop_gradient(gap)) / parts.slope
-    return v
-
-
-def _steps_from_zero(log_lam, locations, masses):
-    """Mass of the atoms at or below lambda."""
-    return jnp.sum(jnp.where(locations[None, :] <= log_lam[:, None], masses[None, :], 0.0), axis=1)
+def _is_inside(log_lam, edges):
+    above, below = log_lam[:, None] > edges.log_lam[None, :, 0], log_lam[:, None] < edges.log_lam[None, :, 1]
+    return jnp.any(above & below, axis=1)
 
 
 def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     gaussian = float(ensemble == "gaussian")
-    setting, ok, edges, inside, settled, use, v, residual = _parts(
-        log_lam, activation, q, sigma_w, depth, ensemble, options
-    )
-    imaginary = -jnp.imag(equation(v, setting, gaussian).m)
-    positive = use & (imaginary > 0.0)
-    log_density = jnp.log(jnp.where(positive, imaginary, 1.0)) - math.log(math.pi) - log_lam
+    setting, coarse, ok = setting_of(activation, q, sigma_w, depth)
     ok = ok & is_deep_enough(activation, depth, gaussian)
-    accurate = settled & is_resolved(v, lax.complex(log_lam, jnp.zeros_like(log_lam)), setting, activation, q, gaussian)
-    converged = ok & (accurate | ~inside)
-    log_density = jnp.where(inside, jnp.where(positive, log_density, -jnp.inf), -jnp.inf)
+    edges = lax.stop_gradient(find_edges(setting, gaussian))
+    inside = _is_inside(log_lam, edges)
+    found = solve(gaussian, options, log_lam, setting, coarse, edges, inside)
+    settled = found.residual <= 16.0 * tolerance(*lax.stop_gradient((log_lam, setting)))
+    v, target = lax.complex(found.log_r, found.theta), lax.complex(log_lam, jnp.zeros_like(log_lam))
+    accurate = settled & is_resolved(v, found.m, target, coarse, activation, gaussian)
+    converged = ok & (accurate | ~inside) & ~jnp.isnan(log_lam)
+
+    imaginary = -jnp.imag(found.m)
+    positive = inside & settled & (imaginary > 0.0)
+    log_density = jnp.log(jnp.where(positive, imaginary, 1.0)) - math.log(math.pi) - log_lam
+    log_density = jnp.where(positive, log_density, -jnp.inf)
     log_density = jnp.where(converged, log_density, jnp.nan)
-    cdf = jnp.where(inside, 1.0 - cdf_above(v, setting, gaussian), _cdf_outside(log_lam, setting, edges, gaussian))
+
+    cdf = 1.0 - cdf_above(v, found.m, found.arg, setting, gaussian)
+    cdf = jnp.where(inside, cdf, _cdf_outside(log_lam, setting, edges, gaussian))
     cdf = jnp.where(converged, jnp.clip(cdf, 0.0, 1.0), jnp.nan)
     omega = jnp.exp(v) * setting.law.mean.astype(v.dtype)
-    omega = jnp.where(use, omega, jnp.nan)
-    return JacobianDensity(log_density, cdf, omega, jnp.where(inside, residual, 0.0), converged)
+    omega = jnp.where(inside & settled, omega, jnp.nan)
+    return JacobianDensity(log_density, cdf, omega, jnp.where(inside, found.residual, 0.0), converged)
 
 
 def _cdf_outside(log_lam, setting, edges, gaussian):
     """In a gap: the mass of the a.c. intervals and atoms below."""
     locations, masses = find_atoms(setting, gaussian)
-    below = _steps_from_zero(log_lam, locations, masses)
+    below = jnp.sum(jnp.where(locations[None, :] <= log_lam[:, None], masses[None, :], 0.0), axis=1)
     starts, ends = edges.log_lam[:, 0], edges.log_lam[:, 1]
     content = _interval_masses(setting, edges, gaussian, locations, masses)
     passed = (ends[None, :] <= log_lam[:, None]) & ~jnp.isnan(starts)[None, :]
@@ -154,8 +133,7 @@ def _interval_masses(setting, edges, gaussian, locations, masses):
     """Mass of each a.c. interval, from Phi just above its upper edge; the last takes what is left."""
     valid = ~jnp.isnan(edges.log_w[:, 1])
     w = jnp.where(valid, edges.log_w[:, 1], 2.0)
-    tail = cdf_above(lax.complex(w, jnp.full_like(w, 1e-300 if w.dtype == jnp.float64 else 1e-30)), setting, gaussian)
-    upto = 1.0 - tail
+    upto = 1.0 - cdf_above_gap(jnp.exp(w), jnp.expm1(w), setting, gaussian)
     ends = jnp.where(valid, edges.log_lam[:, 1], 0.0)
     less = jnp.sum(jnp.where(locations[None, :] < ends[:, None], masses[None, :], 0.0), axis=1)
     total = jnp.where(valid, upto - less, 0.0)
@@ -168,7 +146,7 @@ def run(log_lam, activation, q, sigma_w, depth, ensemble, **options) -> Jacobian
     dtype = jnp.result_type(log_lam, *(x for x in (q, sigma_w) if isinstance(x, jax.Array)))
     q, sigma_w, depth = (jnp.asarray(value, dtype) for value in (q, sigma_w, depth))
     flat = jnp.ravel(log_lam).astype(dtype)
-    result = _solve_flat(flat, activation, q, sigma_w, depth, ensemble, options)
+    result = _solve_flat(flat, activation, q, sigma_w, depth, ensemble, Options(**options))
     return jax.tree.map(lambda leaf: leaf.reshape(log_lam.shape), result)
 
 
@@ -203,7 +181,10 @@ def jacobian_density_solve(
         The branch is unique: log(1 + m) and log K are integrals of 1/(w - t) against nonnegative measures, so that at
         fixed |w| the ratio arg z/arg w increases with arg w, and lambda increases with |w| along the curve. Two nested
         bisections therefore converge from anywhere; Newton's method from a table on the curve gets there sooner.
-        Below 1.5 orthogonal layers of an activation that is not piecewise linear the result is NaN, not converged.
+        For the built-in activations that are not piecewise linear E runs along a path in the complex plane on which
+        1/(w - d) stays regular as w comes down to the axis. For others it runs along the real line: below 1.5
+        orthogonal layers the result is NaN, not converged. Whatever the path, points at which half the nodes give
+        another density are NaN, not converged: near zero and near the top of one or two layers, and at q >> 1.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 
     Cost: O(len(log_lam) * 161) for each of about five Newton steps.
@@ -280,7 +261,7 @@ def jacobian_edges(
     check("jacobian_edges", activation, q, sigma_w, depth, ensemble)
     _scalar_q("jacobian_edges", q)
     q, sigma_w, depth = promote(q, sigma_w, depth)
-    setting, ok = setting_of(activation, q, sigma_w, depth)
+    setting, _, ok = setting_of(activation, q, sigma_w, depth)
     return jnp.where(ok, find_edges(setting, float(ensemble == "gaussian")).log_lam, jnp.nan)
 
 
@@ -306,6 +287,6 @@ def jacobian_atoms(
     check("jacobian_atoms", activation, q, sigma_w, depth, ensemble)
     _scalar_q("jacobian_atoms", q)
     q, sigma_w, depth = promote(q, sigma_w, depth)
-    setting, ok = setting_of(activation, q, sigma_w, depth)
+    setting, _, ok = setting_of(activation, q, sigma_w, depth)
     locations, masses = find_atoms(setting, float(ensemble == "gaussian"))
     return jnp.where(ok, locations, jnp.nan), jnp.where(ok, masses, jnp.nan)

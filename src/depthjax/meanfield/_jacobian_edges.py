@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from depthjax.meanfield._jacobian_equation import Setting, against, equation
+from depthjax.meanfield._jacobian_equation import Setting, on_axis
 from depthjax.meanfield._slope_law import SlopeLaw
 
-_STEPS = 60
+_PARTS = 32
+_ROUNDS = 6
 _REACH = 40.0
 
 
@@ -21,25 +23,6 @@ class Edges(NamedTuple):
 
     log_lam: jax.Array
     log_w: jax.Array
-
-
-def _real_sums(y, law):
-    """E 1/(w - d^) and m at real w = 1 + y outside the support."""
-    inverse = 1.0 / against(y, law.excess)
-    resolvent = inverse @ law.weights
-    return resolvent, inverse @ (law.weights * (1.0 + law.excess))
-
-
-def _bisect(holds, low, high, steps=_STEPS):
-    """The end of the lower part of (low, high) on which `holds`."""
-
-    def body(_, pair):
-        low, high = pair
-        middle = 0.5 * low + 0.5 * high
-        inside = holds(middle)
-        return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
-
-    return lax.fori_loop(0, steps, body, (low, high))
 
 
 def _gaps(law):
@@ -55,25 +38,22 @@ def find_edges(setting: Setting, gaussian: float) -> Edges:
 
     In every gap of the support of d^, T = dlog z/dlog w is concave in log w on each of the two parts where K > 0 (m > 0
     on the left, E 1/(w - d^) < 0 on the right, the latter only for orthogonal weights), and the spectrum has a gap
-    where T >= 0: its maximum by ternary search, its two zeros by bisection.
+    where T >= 0.
     """
     frozen = lax.stop_gradient(setting)
     left, right = _gaps(frozen.law)
     exists = right > left * (1.0 + 16.0 * jnp.finfo(left.dtype).eps)
-    sides = [(left, right, exists & (left > 0.0), True)]
+    is_left, there = jnp.ones(left.shape, bool), exists & (left > 0.0)
+    if gaussian:
+        there = exists & ((left > 0.0) | (setting.depth <= 1.0))
     if not gaussian:
-        sides.insert(0, (left, right, exists & jnp.isfinite(right), False))
-    found = [_gap_of_spectrum(frozen, gaussian, *side) for side in sides]
-    if len(found) == 2:
-        pairs = [jnp.stack([a, b], axis=1).ravel() for a, b in zip(found[1], found[0], strict=True)]
-    else:
-        pairs = list(found[0])
-    low_y, high_y, ok = pairs
-    # Ascending: the left part of a gap comes before its right part.
-    log_low, log_high = jnp.log1p(low_y), jnp.where(jnp.isfinite(high_y), jnp.log1p(high_y), jnp.inf)
-    z_low = _log_z(low_y, setting, gaussian, ok)
-    z_high = jnp.where(jnp.isfinite(high_y), _log_z(high_y, setting, gaussian, ok), jnp.inf)
-    edges = _between(z_low, z_high, log_low, log_high, ok)
+        # Ascending: the left part of a gap comes before its right part.
+        left, right = jnp.repeat(left, 2), jnp.repeat(right, 2)
+        is_left = jnp.arange(left.shape[0]) % 2 == 0
+        there = jnp.where(is_left, jnp.repeat(there, 2), jnp.repeat(exists, 2) & jnp.isfinite(right))
+    w, y, ok = _gaps_of_spectrum(frozen, gaussian, left, right, there, is_left)
+    log_z = jnp.where(jnp.isfinite(w), _log_z(w, y, setting, gaussian, ok), w)
+    edges = _between(*log_z, *jnp.log(w), ok)
     if gaussian:
         return edges
     # One orthogonal layer of a piecewise linear activation has atoms only.
@@ -81,63 +61,85 @@ def find_edges(setting: Setting, gaussian: float) -> Edges:
     return jax.tree.map(lambda part: jnp.where(atomic & (setting.depth <= 1.0), jnp.nan, part), edges)
 
 
-def _log_z(y, setting, gaussian, ok):
-    safe = jnp.where(ok & jnp.isfinite(y), y, setting.law.high.max() + 1.0)
-    safe = lax.stop_gradient(safe)
+def _log_z(w, y, setting, gaussian, ok):
+    usable = ok[None] & jnp.isfinite(w)
+    away = jnp.max(setting.law.high) + 1.0
     # At an atom of d^, where the sums are infinite, K is its location; only orthogonal weights come here.
-    on_atom = jnp.any(against(safe, setting.law.excess) == 0.0, axis=-1)
-    log_w = jnp.log1p(safe)
-    moved = jnp.where(on_atom, safe + 1.0, safe)
-    value = jnp.real(equation(lax.complex(jnp.log1p(moved), jnp.zeros_like(safe)), setting, gaussian).log_z)
-    return jnp.where(on_atom, setting.depth * (setting.log_chi + log_w), value)
+    on_atom = jnp.any(y[..., None] == setting.law.excess.reshape(1, 1, -1), axis=-1)
+    at_zero = w == 0.0
+    plain = usable & ~on_atom & ~at_zero
+    value = on_axis(*(lax.stop_gradient(jnp.where(plain, x, away)) for x in (w, y)), setting, gaussian).log_z
+    log_w = jnp.log(jnp.where(usable & ~at_zero, w, 1.0))
+    return jnp.where(at_zero, -jnp.inf, jnp.where(plain, value, setting.depth * (setting.log_chi + log_w)))
 
 
-def _gap_of_spectrum(setting, gaussian, left, right, exists, is_left):
-    """The part of each gap where T >= 0, as y = w - 1: (low, high, whether there is one)."""
-    law = setting.law
+def _gaps_of_spectrum(setting, gaussian, left, right, exists, is_left):
+    """Both ends of the part of each gap where T >= 0, as w and as y = w - 1, (2, gaps), and whether there is one.
+
+    Three searches by sections into many parts in one loop: for the end of the part where K > 0, for the maximum of T on
+    it, and for the zeros of T on both sides of that. An error of log w counts by its square.
+    """
     dtype = left.dtype
     bounded = jnp.isfinite(right)
     width = jnp.where(bounded, right - left, jnp.maximum(left, 1.0))
-    start = left - 1.0
+    one_gaussian = jnp.asarray(bool(gaussian)) & (setting.depth <= 1.0)
+
+    def like(a, t):
+        return a.reshape((1,) * (t.ndim - 1) + a.shape)
 
     def place(t):
-        share = jnp.where(bounded, jax.nn.sigmoid(t), jnp.exp(t))
-        return start + width * share
+        far = like(width, t) * jnp.where(like(bounded, t), jax.nn.sigmoid(t), jnp.exp(t))
+        return like(left, t) + far, like(left - 1.0, t) + far
 
-    # No nearer to an atom than rounding lets T be known.
+    # No nearer to an atom than rounding lets T be known; at zero it is known at any distance.
     near = -18.0 if dtype == jnp.float64 else -8.0
-    lower, upper = jnp.full_like(left, near), jnp.where(bounded, -near, _REACH)
-    if is_left:
-        upper, _ = _bisect(lambda t: (_real_sums(place(t), law)[1] > 0.0) | ~bounded, lower, upper)
-        upper = jnp.where(bounded, upper, _REACH)
-    else:
-        _, lower = _bisect(lambda t: _real_sums(place(t), law)[0] >= 0.0, lower, upper)
+    lowest = jnp.where(left == 0.0, -80.0, near)
+    shares = jnp.asarray(np.arange(_PARTS + 1) / _PARTS, dtype).reshape(-1, 1, 1)
+    falls = jnp.asarray([False, True]).reshape(1, 2, 1)
 
-    def slope(t):
-        y = place(t)
-        v = lax.complex(jnp.log1p(jnp.maximum(y, -1.0 + jnp.finfo(dtype).tiny)), jnp.zeros_like(y))
-        value = jnp.real(equation(v, setting, gaussian).slope)
-        return jnp.where(jnp.isnan(value), -jnp.inf, value)
+    def search(index, state):
+        def section(count, brackets):
+            low, high, values = brackets
+            step = (high - low) / _PARTS
+            t = low[None] + (high - low)[None] * shares
+            parts = on_axis(*place(t), setting, gaussian)
+            slope = jnp.where(jnp.isnan(parts.slope), -jnp.inf, parts.slope)
+            values = jnp.where(count == 0, jnp.stack([slope[0], slope[-1]]), values)
+            # One layer has no factor K, and Gaussian weights want 1 + m > 0 only.
+            before_end = jnp.where(like(is_left, t) & ~one_gaussian, parts.m > 0.0, parts.resolvent >= 0.0)
+            holds = jnp.where(index == 0, before_end, (slope >= 0.0) == falls)
+            switch = jnp.sum(holds[1:-1], axis=0).astype(dtype)
+            best = jnp.argmax(slope, axis=0).astype(dtype)
+            first = jnp.where(index == 1, jnp.maximum(best - 1.0, 0.0), switch)
+            last = jnp.where(index == 1, jnp.minimum(best + 1.0, float(_PARTS)), switch + 1.0)
+            return low + step * first, jnp.where(last < _PARTS, low + step * last, high), values
 
-    def ternary(_, pair):
-        low, high = pair
-        one, two = low + (high - low) / 3.0, high - (high - low) / 3.0
-        better = slope(one) < slope(two)
-        return jnp.where(better, one, low), jnp.where(better, high, two)
+        lower, upper, *brackets = state
+        low, high, values = lax.fori_loop(0, _ROUNDS, section, tuple(brackets))
+        is_first = index == 0
+        upper = jnp.where(is_first & is_left & bounded, low[0], upper)
+        lower = jnp.where(is_first & ~is_left, high[0], lower)
+        middle = 0.5 * low[0] + 0.5 * high[0]
+        next_low = jnp.stack([lower, jnp.where(is_first, lower, middle)])
+        next_high = jnp.stack([jnp.where(is_first, upper, middle), upper])
+        found = index == 2
+        return lower, upper, jnp.where(found, low, next_low), jnp.where(found, high, next_high), values
 
-    low, high = lax.fori_loop(0, 80, ternary, (lower, upper))
-    top = 0.5 * low + 0.5 * high
-    candidates = jnp.stack([lower, top, upper])
-    values = jnp.stack([slope(t) for t in candidates])
-    top = jnp.take_along_axis(candidates, jnp.argmax(values, axis=0)[None], axis=0)[0]
-    ok = exists & (jnp.max(values, axis=0) >= 0.0)
-    first = _bisect(lambda t: slope(t) < 0.0, lower, top)[1]
-    last = _bisect(lambda t: slope(t) >= 0.0, top, upper)[0]
-    first_y = jnp.where(slope(lower) >= 0.0, jnp.where(lower == near, start, place(lower)), place(first))
-    last_y = jnp.where(
-        slope(upper) >= 0.0, jnp.where(bounded, jnp.where(is_left, place(upper), right - 1.0), jnp.inf), place(last)
-    )
-    return first_y, last_y, ok
+    lower, upper = lowest, jnp.where(bounded, -near, _REACH)
+    both_low, both_high = jnp.stack([lower, lower]), jnp.stack([upper, upper])
+    state = (lower, upper, both_low, both_high, jnp.stack([both_low, both_low]))
+    lower, upper, low, high, values = lax.fori_loop(0, 3, search, state)
+    at_lower, at_top, at_upper = values[0, 0], values[1, 0], values[1, 1]
+    ok = exists & (jnp.maximum(at_top, jnp.maximum(at_lower, at_upper)) >= 0.0)
+    low_w, low_y = place(jnp.stack([lower, high[0]]))
+    high_w, high_y = place(jnp.stack([upper, low[1]]))
+    at_atom = lower == lowest
+    first_w = jnp.where(at_lower >= 0.0, jnp.where(at_atom, left, low_w[0]), low_w[1])
+    first_y = jnp.where(at_lower >= 0.0, jnp.where(at_atom, left - 1.0, low_y[0]), low_y[1])
+    to_end = at_upper >= 0.0
+    last_w = jnp.where(to_end, jnp.where(is_left & bounded, high_w[0], right), high_w[1])
+    last_y = jnp.where(to_end, jnp.where(is_left & bounded, high_y[0], right - 1.0), high_y[1])
+    return jnp.stack([first_w, last_w]), jnp.stack([first_y, last_y]), ok
 
 
 def _between(z_low, z_high, w_low, w_high, ok):

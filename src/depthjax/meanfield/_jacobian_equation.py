@@ -12,16 +12,18 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from depthjax.meanfield._slope_law import SlopeLaw
 
 
 class Equation(NamedTuple):
-    """log z, its derivative in log w, m, log(1 + m), at complex log w."""
+    """log z and its derivative in log w, m and its derivative in log w, log(1 + m)."""
 
     log_z: jax.Array
     slope: jax.Array
     m: jax.Array
+    m_slope: jax.Array
     log_one_plus_m: jax.Array
 
 
@@ -33,72 +35,204 @@ class Setting(NamedTuple):
     depth: jax.Array
 
 
-def against(y: jax.Array, nodes: jax.Array) -> jax.Array:
-    """Y - x for every node x, the nodes last."""
-    return y[..., None] - nodes.reshape((1,) * y.ndim + nodes.shape)
+def differences(w: jax.Array, y: jax.Array, law: SlopeLaw) -> tuple[jax.Array, jax.Array | None]:
+    """Real and imaginary parts of w - d^ for every node, the nodes last; w is given also as y = w - 1.
+
+    Near zero w and d^ are known better than their distances from one, and elsewhere these.
+    """
+
+    def node(a):
+        return a.reshape((1,) * y.ndim + a.shape)
+
+    low = jnp.abs(jnp.real(w)) < 0.25
+    re = jnp.where(low, jnp.real(w), jnp.real(y))[..., None]
+    re = re - jnp.where(low[..., None], node(law.points), node(law.excess))
+    if law.excess_im is None:
+        im = None if not jnp.iscomplexobj(y) else jnp.broadcast_to(jnp.imag(y)[..., None], re.shape)
+        return re, im
+    above = jnp.imag(y)[..., None] if jnp.iscomplexobj(y) else jnp.zeros_like(y)[..., None]
+    return re, above - node(law.excess_im)
 
 
 def log1p(z: jax.Array, full: jax.Array) -> jax.Array:
-    """Principal log(1 + z) for z, given also as full = 1 + z."""
+    """Principal log(1 + z) for z, given also as full = 1 + z; small relative errors for small z in both parts."""
     re, im = jnp.real(z), jnp.imag(z)
     near = jnp.abs(re) + jnp.abs(im) < 0.5
+    above, right = jnp.where(near, im, jnp.imag(full)), jnp.where(near, 1.0 + re, jnp.real(full))
     safe_re, safe_im = jnp.where(near, re, 0.0), jnp.where(near, im, 0.0)
     small = 0.5 * jnp.log1p(safe_re * (2.0 + safe_re) + safe_im * safe_im)
-    size = jnp.hypot(jnp.real(full), jnp.imag(full))
-    modulus = jnp.where(near, small, jnp.log(jnp.where(near, 1.0, size)))
-    return jax.lax.complex(modulus, jnp.arctan2(jnp.imag(full), jnp.real(full)))
+    size = jnp.real(full) ** 2 + jnp.imag(full) ** 2
+    modulus = jnp.where(near, small, 0.5 * jnp.log(jnp.where(near, 1.0, size)))
+    return lax.complex(modulus, jnp.arctan2(above, right))
 
 
 def minus_one(v: jax.Array) -> jax.Array:
     """exp(v) - 1 for complex v, without cancellation."""
     re, im = jnp.real(v), jnp.imag(v)
     half = jnp.sin(0.5 * im)
-    return jax.lax.complex(jnp.expm1(re) * jnp.cos(im) - 2.0 * half * half, jnp.exp(re) * jnp.sin(im))
+    return lax.complex(jnp.expm1(re) * jnp.cos(im) - 2.0 * half * half, jnp.exp(re) * jnp.sin(im))
+
+
+def _inverse(z):
+    """1/z; of a complex number by real parts, which compile and run faster than complex division."""
+    if not jnp.iscomplexobj(z):
+        return 1.0 / z
+    re, im = jnp.real(z), jnp.imag(z)
+    scale = 1.0 / (re * re + im * im)
+    return lax.complex(re * scale, -im * scale)
+
+
+def _columns(law):
+    """Weights times 1, (d^ - 1)^2 and d^, (nodes, 3), and their imaginary parts."""
+    x, d = law.excess, law.points
+    if law.excess_im is None:
+        return jnp.stack([law.weights, law.weights * x * x, law.weights * d], axis=-1), None
+    b, w, u = law.excess_im, law.weights, law.weights_im
+    square, cross = x * x - b * b, 2.0 * x * b
+    real = jnp.stack([w, w * square - u * cross, w * d - u * b], axis=-1)
+    return real, jnp.stack([u, w * cross + u * square, w * b + u * d], axis=-1)
+
+
+def _dot(values, columns):
+    return jnp.matmul(values, columns, precision=lax.Precision.HIGHEST)
+
+
+def _sums(w, y, law):
+    """E 1/(w - d^), E (d^ - 1)^2/(w - d^) and E d^/(w - d^) on the last axis, and minus their derivatives in w."""
+    # Real pairs: the compiler vectorises them, complex division it does not.
+    re, im = differences(w, y, law)
+    columns, columns_im = _columns(law)
+    if im is None:
+        first = 1.0 / re
+        return _dot(first, columns), _dot(first * first, columns)
+    scale = 1.0 / (re * re + im * im)
+    first_re, first_im = re * scale, -im * scale
+    second_re, second_im = first_re * first_re - first_im * first_im, 2.0 * first_re * first_im
+    if columns_im is None:
+        return tuple(
+            lax.complex(_dot(a, columns), _dot(b, columns)) for a, b in ((first_re, first_im), (second_re, second_im))
+        )
+    both = jnp.concatenate([columns, columns_im], axis=-1)
+
+    def total(a, b):
+        if not jnp.iscomplexobj(y):
+            return _dot(a, columns) - _dot(b, columns_im)
+        a, b = _dot(a, both), _dot(b, both)
+        return lax.complex(a[..., :3] - b[..., 3:], a[..., 3:] + b[..., :3])
+
+    return total(first_re, first_im), total(second_re, second_im)
+
+
+def _variance(law):
+    square = law.weights * law.excess * law.excess
+    if law.excess_im is not None:
+        square = square - law.weights * law.excess_im**2 - 2.0 * law.weights_im * law.excess * law.excess_im
+    return jnp.sum(square)
+
+
+class _Parts(NamedTuple):
+    """w, E 1/(w - d^), m, K = m/E 1/(w - d^) and K - 1; derivatives in w of m, log m and log E 1/(w - d^)."""
+
+    w: jax.Array
+    resolvent: jax.Array
+    m: jax.Array
+    k: jax.Array
+    k1: jax.Array
+    d_m: jax.Array
+    d_log_k: jax.Array
+    over_resolvent: jax.Array
+
+
+def _parts(w, y, law):
+    first, second = _sums(w, y, law)
+    resolvent, spread, m = first[..., 0], first[..., 1], first[..., 2]
+    d_resolvent, d_spread, d_m = -second[..., 0], -second[..., 1], -second[..., 2]
+    small = jnp.real(y) ** 2 + jnp.imag(y) ** 2 < _variance(law)
+    inverse = _inverse(jnp.where(small, jnp.ones_like(y), y))
+    drift = jnp.where(small, y * resolvent - 1.0, spread * inverse)
+    d_drift = jnp.where(small, resolvent + y * d_resolvent, (d_spread - spread * inverse) * inverse)
+    over, under = _inverse(resolvent), _inverse(m)
+    k, k1 = m * over, drift * over
+    # Where K is far below one, K - 1 does not tell it.
+    low = jnp.abs(jnp.real(w)) < 0.25
+    d_log_k = jnp.where(low, d_m * under - d_resolvent * over, (d_drift - k1 * d_resolvent) * under)
+    return _Parts(w, resolvent, m, k, jnp.where(low, k - 1.0, k1), d_m, d_log_k, over)
+
+
+def _slope(parts, depth, gaussian):
+    """The derivative of log z in log w."""
+    slope = 1.0 + (depth - 1.0) * parts.w * parts.d_log_k
+    return slope + depth * parts.d_m * parts.over_resolvent if gaussian else slope
 
 
 def equation(v: jax.Array, setting: Setting, gaussian: float) -> Equation:
     """Evaluate at log w = v, any shape (complex)."""
-    law, depth = setting.law, setting.depth
-    y = minus_one(v)
-    kind = v.dtype
-    w = 1.0 + y
-    # Real pairs: the compiler vectorises them, complex division it does not.
-    re, im = against(jnp.real(y), law.excess), jnp.imag(y)[..., None]
-    scale = 1.0 / (re * re + im * im)
-    first_re, first_im = re * scale, -im * scale
-    second_re, second_im = first_re * first_re - first_im * first_im, 2.0 * first_re * first_im
-    columns = jnp.stack([law.weights, law.weights * law.excess**2], axis=-1)
-    first = jax.lax.complex(first_re @ columns, first_im @ columns)
-    second = jax.lax.complex(second_re @ columns, second_im @ columns)
-    resolvent, spread = first[..., 0], first[..., 1]
-    d_resolvent, d_spread = -second[..., 0], -second[..., 1]
-    variance = law.weights @ law.excess**2
-    small = jnp.real(y) ** 2 + jnp.imag(y) ** 2 < variance
-    safe = jnp.where(small, 1.0 + 0.0 * y, y)
-    drift = jnp.where(small, y * resolvent - 1.0, spread / safe)
-    d_drift = jnp.where(small, resolvent + y * d_resolvent, d_spread / safe - spread / (safe * safe))
-    m, d_m = resolvent + drift, d_resolvent + d_drift
-    k1 = drift / resolvent
-    log_k = log1p(k1, m / resolvent)
-    log_m = log1p(m, w * resolvent)
-    layers = depth.astype(kind)
-    log_z = v + (layers - 1.0) * log_k + (setting.depth * setting.log_chi).astype(kind)
-    slope = 1.0 + (layers - 1.0) * w * (d_drift - k1 * d_resolvent) / m
+    parts = _parts(jnp.exp(v), minus_one(v), setting.law)
+    log_k = log1p(parts.k1, parts.k)
+    log_m = log1p(parts.m, parts.w * parts.resolvent)
+    layers = setting.depth.astype(v.dtype)
+    log_z = v + (layers - 1.0) * log_k + (setting.depth * setting.log_chi).astype(v.dtype)
     if gaussian:
         log_z = log_z + layers * log_m
-        slope = slope + layers * w * d_m / (w * resolvent)
-    return Equation(log_z, slope, m, log_m)
+    return Equation(log_z, _slope(parts, layers, gaussian), parts.m, parts.d_m * parts.w, log_m)
 
 
-def cdf_above(v: jax.Array, setting: Setting, gaussian: float) -> jax.Array:
-    """P(> lambda) at the solution: Im Phi(w)/pi with Phi the antiderivative of m dlog z."""
+class OnAxis(NamedTuple):
+    """E 1/(w - d^), m, dlog z/dlog w and log abs(z) at real w outside the support of d^."""
+
+    resolvent: jax.Array
+    m: jax.Array
+    slope: jax.Array
+    log_z: jax.Array
+
+
+def on_axis(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float) -> OnAxis:
+    """Evaluate at real w = 1 + y, any shape."""
+    depth = setting.depth
+    parts = _parts(w, y, setting.law)
+    log_z = jnp.log(w) + (depth - 1.0) * _log_abs(parts.k1, parts.k) + depth * setting.log_chi
+    if gaussian:
+        log_z = log_z + depth * _log_abs(parts.m, parts.w * parts.resolvent)
+    return OnAxis(parts.resolvent, parts.m, _slope(parts, depth, gaussian), log_z)
+
+
+def _log_abs(x, full):
+    near = jnp.abs(x) < 0.5
+    far = jnp.abs(full)
+    usable = far > 0.0
+    far = jnp.where(usable, jnp.log(jnp.where(usable, far, 1.0)), -jnp.inf)
+    return jnp.where(near, jnp.log1p(jnp.where(near, x, 0.0)), far)
+
+
+def mean_log(v: jax.Array, law: SlopeLaw) -> jax.Array:
+    """E log(w - d^) at log w = v."""
+    re, im = differences(jnp.exp(v), minus_one(v), law)
+    size, angle = 0.5 * jnp.log(re * re + im * im), jnp.arctan2(im, re)
+    value = lax.complex(_dot(size, law.weights), _dot(angle, law.weights))
+    if law.weights_im is None:
+        return value
+    return value + lax.complex(-_dot(angle, law.weights_im), _dot(size, law.weights_im))
+
+
+def cdf_above(v: jax.Array, m: jax.Array, arg: jax.Array, setting: Setting, gaussian: float) -> jax.Array:
+    """P(> lambda) at the solution v with arg = arg(1 + m): Im Phi(w)/pi with Phi the antiderivative of m dlog z."""
     law = setting.law
-    y = minus_one(v)
-    angles = jnp.arctan2(*jnp.broadcast_arrays(jnp.imag(y)[..., None], against(jnp.real(y), law.excess)))
-    mean_angle = angles @ law.weights - jnp.imag(v)
-    parts = equation(v, setting, gaussian)
-    arg = jnp.imag(parts.log_one_plus_m)
+    mean_angle = jnp.imag(mean_log(v, law)) - jnp.imag(v)
     total = setting.depth * mean_angle + (setting.depth - 1.0) * arg
     if gaussian:
-        total = total + setting.depth * (jnp.imag(parts.m) - arg)
+        total = total + setting.depth * (jnp.imag(m) - arg)
     return total / jnp.pi
+
+
+def cdf_above_gap(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float) -> jax.Array:
+    """The same at real w = 1 + y in a gap of the support of d^, approached from above."""
+    law, depth = setting.law, setting.depth
+    re, im = differences(w, y, law)
+    if im is None:
+        above = jnp.sum(jnp.where(re < 0.0, law.weights, 0.0), axis=-1)
+    else:
+        angle, size = jnp.arctan2(im, re), jnp.log(re * re + im * im)
+        above = (_dot(angle, law.weights) + 0.5 * _dot(size, law.weights_im)) / jnp.pi
+    # Im m < 0 above the axis, so that arg(1 + m) is -pi where 1 + m < 0.
+    arg = jnp.where(_parts(w, y, law).resolvent < 0.0, -1.0, 0.0)
+    return depth * above + (depth - 1.0) * arg - (depth * arg if gaussian else 0.0)

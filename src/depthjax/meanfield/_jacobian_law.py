@@ -20,7 +20,7 @@ from depthjax.meanfield._jacobian import (
     run,
     setting_of,
 )
-from depthjax.meanfield._jacobian_equation import against, equation, minus_one
+from depthjax.meanfield._jacobian_equation import equation, mean_log
 from depthjax.meanfield._jacobian_moments import jacobian_moments
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile
 from depthjax.meanfield._polar import polar_search, real_off_support
@@ -135,7 +135,9 @@ class JacobianSpectrum(SpectralLaw):
         frozen = lax.stop_gradient(self)
         found = polar_search(lambda v: gap(v, frozen, jnp.zeros_like(v)), lax.stop_gradient(log_z))
         kind = self._is_gaussian()
-        known = is_resolved(found.value, log_z, self._setting(), self.activation, self.q, kind)
+        setting, coarse, _ = setting_of(*self._fields())
+        m = equation(found.value, setting, kind).m
+        known = is_resolved(found.value, m, log_z, coarse, self.activation, kind)
         known = known & is_deep_enough(self.activation, self.depth, kind)
         # Inside the continuous spectrum no solution is real: one that is belongs to the nodes, not to the law.
         low, high = frozen._edges().T
@@ -155,11 +157,7 @@ class JacobianSpectrum(SpectralLaw):
         log_z, v, found = self._solve(z)
         setting = self._setting()
         parts = equation(v, setting, self._is_gaussian())
-        y = minus_one(v)
-        re, im = jnp.broadcast_arrays(against(jnp.real(y), setting.law.excess), jnp.imag(y)[..., None])
-        size, angle = 0.5 * jnp.log(re * re + im * im), jnp.arctan2(im, re)
-        mean_log = lax.complex(size @ setting.law.weights, angle @ setting.law.weights) - v
-        value = times(mean_log, setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
+        value = times(mean_log(v, setting.law) - v, setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
         if self._is_gaussian():
             value = value + times(parts.m - parts.log_one_plus_m, setting.depth)
         return jnp.where(found.converged & (z != 0.0), log_z + value, jnp.nan)

@@ -1,5 +1,7 @@
 """Solution of the equation of the Jacobian spectrum at given log lambda."""
 
+import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,49 +14,65 @@ from depthjax.meanfield._jacobian_equation import Setting, equation
 
 _RADII = 64
 _NEWTON = 14
-_CHUNK = 64
 _DEEP = -10.0
+_FROM_END = 8
+_ANGLES = 24
+_FINE_ANGLES = 46
+_HALVINGS = 52
+
+
+class Options(NamedTuple):
+    """Static: Newton steps at most, and whether what they leave goes through the global search."""
+
+    num_newton: int = _NEWTON
+    fallback: bool = True
 
 
 class Solution(NamedTuple):
-    """log w = log r + i theta with theta in (0, pi), and |log z - log lambda| there."""
+    """log w = log r + i theta with theta in (0, pi), what the equation gives there, and |log z - log lambda|.
+
+    Outside the spectrum log w is i, and nothing there has a meaning.
+    """
 
     log_r: jax.Array
     theta: jax.Array
+    m: jax.Array
+    arg: jax.Array
     residual: jax.Array
 
 
-def _angle(log_r, setting, gaussian, steps):
-    """theta(r) with Im log z = 0 by bisection in log theta: Im log z/theta increases; (almost) 0 in a gap."""
+def _curve(log_r, setting, gaussian, steps):
+    """theta(r) with Im log z = 0 by bisection in log theta, and log lambda; (almost) 0 in a gap.
+
+    Im log z/theta increases with theta.
+    """
     low = jnp.full_like(log_r, -40.0)
     high = jnp.full_like(log_r, float(np.log(np.pi)))
 
-    def body(_, pair):
-        low, high = pair
-        middle = 0.5 * low + 0.5 * high
-        above = jnp.imag(equation(lax.complex(log_r, jnp.exp(middle)), setting, gaussian).log_z) > 0.0
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+    def body(_, state):
+        low, high, _, _ = state
+        middle = jnp.exp(0.5 * low + 0.5 * high)
+        log_z = equation(lax.complex(log_r, middle), setting, gaussian).log_z
+        above = jnp.imag(log_z) > 0.0
+        at = jnp.log(middle)
+        return jnp.where(above, low, at), jnp.where(above, at, high), middle, jnp.real(log_z)
 
-    low, high = lax.fori_loop(0, steps, body, (low, high))
-    return jnp.exp(0.5 * low + 0.5 * high)
+    return lax.fori_loop(0, steps, body, (low, high, low, low))[2:]
 
 
-def _nested(log_lam, setting, gaussian):
+def _search(log_lam, setting, gaussian, steps):
     """Global search: lambda(r) increases, so bisect in log r, with a bisection in theta inside."""
     top = jnp.log1p(jnp.max(setting.law.high)) + jnp.log(2.0 * (1.0 + setting.depth)) + 2.0
     low = jnp.minimum(log_lam - setting.depth * setting.log_chi, 0.0) - 60.0
-    high = jnp.broadcast_to(top, log_lam.shape)
 
-    def body(_, pair):
-        low, high = pair
+    def body(_, state):
+        low, high, _, _ = state
         middle = 0.5 * low + 0.5 * high
-        theta = _angle(middle, setting, gaussian, 44)
-        below = jnp.real(equation(lax.complex(middle, theta), setting, gaussian).log_z) < log_lam
-        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+        theta, level = _curve(middle, setting, gaussian, _FINE_ANGLES)
+        below = level < log_lam
+        return jnp.where(below, middle, low), jnp.where(below, high, middle), middle, theta
 
-    low, high = lax.fori_loop(0, 52, body, (low, high))
-    log_r = 0.5 * low + 0.5 * high
-    return log_r, _angle(log_r, setting, gaussian, 52)
+    return lax.fori_loop(0, steps, body, (low, jnp.broadcast_to(top, low.shape), low, low))[2:]
 
 
 def _table(setting, edges: Edges, gaussian):
@@ -64,16 +82,16 @@ def _table(setting, edges: Edges, gaussian):
     bottom = jnp.where(jnp.isfinite(edges.log_w[0, 0]), edges.log_w[0, 0], jnp.minimum(top, 0.0) + _DEEP)
     phase = jnp.asarray(np.pi * (np.arange(_RADII) + 0.5) / _RADII, top.dtype)
     log_r = top - (top - bottom) * jnp.sin(0.5 * phase) ** 2
-    theta = _angle(log_r, setting, gaussian, 30)
-    log_lam = jnp.real(equation(lax.complex(log_r, theta), setting, gaussian).log_z)
+    theta, log_lam = _curve(log_r, setting, gaussian, _ANGLES)
     high = edges.log_lam[jnp.maximum(last, 0), 1]
     low = jnp.where(jnp.isfinite(edges.log_lam[0, 0]), edges.log_lam[0, 0], log_lam[-1])
-    return top, bottom, phase, theta, log_lam, low, high
+    rate = (log_r[-1] - log_r[-_FROM_END]) / (log_lam[-1] - log_lam[-_FROM_END])
+    return top, bottom, phase, theta, log_lam, low, high, rate
 
 
 def _start(log_lam, table):
     """Starting point by interpolation in the variable that resolves the square roots at both edges."""
-    top, bottom, phase, theta, knots, low, high = table
+    top, bottom, phase, theta, knots, low, high, rate = table
     width = jnp.maximum(high - low, jnp.finfo(high.dtype).tiny)
 
     def resolved(t):
@@ -83,72 +101,112 @@ def _start(log_lam, table):
     xs = jnp.concatenate([ends[:1], resolved(knots), ends[1:]])
     ys = jnp.concatenate([ends[:1], phase, ends[1:]])
     thetas = jnp.concatenate([jnp.zeros_like(theta[:1]), theta, theta[-1:]])
-    at = resolved(log_lam)
-    found = jnp.interp(at, xs, ys)
-    angle = jnp.interp(at, xs, thetas)
-    below = jnp.minimum(log_lam - low, 0.0)
+    found, angle = _cubic(resolved(log_lam), xs, jnp.stack([ys, thetas]))
+    below = jnp.where(jnp.isfinite(rate), rate, 1.0) * jnp.minimum(log_lam - low, 0.0)
     return top - (top - bottom) * jnp.sin(0.5 * found) ** 2 + below, jnp.maximum(angle, 1e-6)
 
 
-def _newton(log_lam, log_r, theta, setting, gaussian, num_steps):
-    """Clipped Newton steps in log w until every point has settled."""
-    eps = float(jnp.finfo(log_lam.dtype).eps)
+def _cubic(at, xs, ys):
+    """Interpolation of every row of `ys` by the cubic through four neighbours, within the range of those around."""
+    first = jnp.clip(jnp.searchsorted(xs, at, method="compare_all") - 2, 0, xs.shape[0] - 4)
+    index = first[None] + jnp.arange(4, dtype=first.dtype)[:, None]
+    x, y = xs[index], ys[:, index]
+    factors = []
+    for k in range(4):
+        others = [j for j in range(4) if j != k]
+        gap = [jnp.where(x[k] == x[j], jnp.inf, x[k] - x[j]) for j in others]
+        factors.append(math.prod((at - x[j]) / g for j, g in zip(others, gap, strict=True)))
+    value = sum(y[:, k] * factor[None] for k, factor in enumerate(factors))
+    return jnp.clip(value, jnp.min(y, axis=1), jnp.max(y, axis=1))
 
-    def tolerance(parts):
-        return 64.0 * eps * (1.0 + jnp.abs(log_lam) + setting.depth * jnp.abs(setting.log_chi))
+
+def tolerance(log_lam, setting):
+    """What rounding leaves of |log z - log lambda|."""
+    eps = float(jnp.finfo(log_lam.dtype).eps)
+    return 64.0 * eps * (1.0 + jnp.abs(log_lam) + setting.depth * jnp.abs(setting.log_chi))
+
+
+class _State(NamedTuple):
+    point: Solution
+    done: jax.Array
+    count: jax.Array
+
+
+def _newton(log_lam, state: _State, setting, gaussian, num_steps):
+    """Clipped Newton steps in log w until every point has settled; what is carried belongs to the point before one."""
+    tol = tolerance(log_lam, setting)
 
     def body(state):
-        log_r, theta, _, best, count = state
-        parts = equation(lax.complex(log_r, theta), setting, gaussian)
+        old = state.point
+        parts = equation(lax.complex(old.log_r, old.theta), setting, gaussian)
         gap = parts.log_z - lax.complex(log_lam, jnp.zeros_like(log_lam))
         residual = jnp.hypot(jnp.real(gap), jnp.imag(gap))
         step = -gap / parts.slope
         size = jnp.hypot(jnp.real(step), jnp.imag(step))
         shrink = jnp.minimum(1.0, 0.5 / jnp.maximum(size, 1e-30))
-        done = residual <= tolerance(parts)
-        new_theta = theta + shrink * jnp.imag(step)
-        new_theta = jnp.clip(new_theta, 0.25 * theta, 0.5 * (theta + np.pi))
-        moved = jnp.where(done, log_r, log_r + shrink * jnp.real(step))
-        return moved, jnp.where(done, theta, new_theta), done, residual, count + 1
+        theta = jnp.clip(old.theta + shrink * jnp.imag(step), 0.25 * old.theta, 0.5 * (old.theta + np.pi))
+        done = residual <= tol
+        log_r = jnp.where(done, old.log_r, old.log_r + shrink * jnp.real(step))
+        theta = jnp.where(done, old.theta, theta)
+        point = Solution(log_r, theta, parts.m, jnp.imag(parts.log_one_plus_m), residual)
+        return _State(point, done, state.count + 1)
 
-    def cond(state):
-        return jnp.any(~state[2]) & (state[4] < num_steps)
+    def go_on(state):
+        return jnp.any(~state.done) & (state.count < num_steps)
 
-    start = (log_r, theta, jnp.zeros(log_r.shape, bool), jnp.full_like(log_r, jnp.inf), jnp.asarray(0, jnp.int32))
-    log_r, theta, done, residual, _ = lax.while_loop(cond, body, start)
-    return log_r, theta, done, residual
+    return lax.while_loop(go_on, body, state._replace(count=jnp.zeros_like(state.count)))
 
 
-def solve(log_lam, setting: Setting, edges: Edges, gaussian: float, *, num_newton=_NEWTON, fallback=True) -> Solution:
-    """Solve for flat `log_lam`, (n,); nothing here carries a derivative.
+def _solve(log_lam, inside, setting, coarse, edges, gaussian, options) -> Solution:
+    """Newton's method from a table, then, a few points at a time, from the globally convergent search."""
+    log_r, theta = _start(log_lam, _table(coarse, edges, gaussian))
+    log_r, theta = jnp.where(inside, log_r, 0.0), jnp.where(inside, theta, 1.0)
+    zero = jnp.zeros_like(log_lam)
+    point = Solution(log_r, theta, lax.complex(zero, zero), zero, zero)
+    state = _State(point, ~inside, jnp.zeros((), jnp.int32))
+    size = min(_RADII, log_lam.shape[0])
+    attempts = 1 + -(-log_lam.shape[0] // size) if options.fallback else 1
 
-    Points that Newton's method did not settle go, a few at a time, through the globally convergent search.
+    def attempt(carry):
+        state, tried = carry
+        order = jnp.argsort(state.done, stable=True)[:size]
+        found = _search(log_lam[order], coarse, gaussian, jnp.where(tried > 0, _HALVINGS, 0))
+        use = ~state.done[order] & (tried > 0)
+        old = state.point
+        log_r = old.log_r.at[order].set(jnp.where(use, found[0], old.log_r[order]))
+        theta = old.theta.at[order].set(jnp.where(use, found[1], old.theta[order]))
+        state = state._replace(point=old._replace(log_r=log_r, theta=theta))
+        return _newton(log_lam, state, setting, gaussian, options.num_newton), tried + 1
+
+    def go_on(carry):
+        state, tried = carry
+        return jnp.any(~state.done) & (tried < attempts)
+
+    return lax.while_loop(go_on, attempt, (state, jnp.zeros((), jnp.int32)))[0].point
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def solve(gaussian: float, options: Options, log_lam, setting: Setting, coarse: Setting, edges: Edges, inside):
+    """Solve for flat `log_lam`, (n,), where `inside`; derivatives in `log_lam` and `setting` by the implicit function.
+
+    `coarse` is the setting of fewer nodes, good enough for starting points.
     """
-    setting, edges = lax.stop_gradient((setting, edges))
-    log_r, theta = _start(log_lam, _table(setting, edges, gaussian))
-    log_r, theta, done, residual = _newton(log_lam, log_r, theta, setting, gaussian, num_newton)
-    inside = jnp.any(
-        (log_lam[:, None] > edges.log_lam[None, :, 0]) & (log_lam[:, None] < edges.log_lam[None, :, 1]), axis=1
-    )
-    todo = inside & ~done
-    if fallback:
-        size = min(_CHUNK, log_lam.shape[0])
+    return _solve(log_lam, inside, setting, coarse, edges, gaussian, options)
 
-        def body(state):
-            log_r, theta, residual, todo = state
-            order = jnp.argsort(~todo, stable=True)[:size]
-            target = log_lam[order]
-            new_r, new_theta = _nested(target, setting, gaussian)
-            new_r, new_theta, _, new_residual = _newton(target, new_r, new_theta, setting, gaussian, 8)
-            use = todo[order]
-            return (
-                log_r.at[order].set(jnp.where(use, new_r, log_r[order])),
-                theta.at[order].set(jnp.where(use, new_theta, theta[order])),
-                residual.at[order].set(jnp.where(use, new_residual, residual[order])),
-                todo.at[order].set(False),
-            )
 
-        log_r, theta, residual, _ = lax.while_loop(
-            lambda state: jnp.any(state[3]), body, (log_r, theta, residual, todo)
-        )
-    return Solution(log_r, theta, residual)
+@solve.defjvp
+def _solve_jvp(gaussian, options, primals, tangents):
+    log_lam, setting = primals[:2]
+    found = solve(gaussian, options, *primals)
+    v = lax.complex(found.log_r, found.theta)
+
+    def at(setting):
+        parts = equation(v, setting, gaussian)
+        return parts.log_z, parts.m, parts.log_one_plus_m
+
+    _, (d_log_z, d_m, d_log_m) = jax.jvp(at, (setting,), (tangents[1],))
+    parts = equation(v, setting, gaussian)
+    dv = (lax.complex(tangents[0], jnp.zeros_like(log_lam)) - d_log_z) / parts.slope
+    d_m = d_m + parts.m_slope * dv
+    d_log_m = d_log_m + parts.m_slope / (1.0 + parts.m) * dv
+    return found, Solution(jnp.real(dv), jnp.imag(dv), d_m, jnp.imag(d_log_m), jnp.zeros_like(log_lam))

@@ -211,9 +211,13 @@ def _gelu_second_moment(q):
     return 0.25 * q + q * angle / (2.0 * _PI) + q * q / (_PI * (1.0 + q) * jnp.sqrt(1.0 + 2.0 * q))
 
 
+def _gelu_slope(x):
+    return ndtr(x) + x * _pdf(x)
+
+
 gelu = _Activation(
     lambda x: x * ndtr(x),
-    lambda x: ndtr(x) + x * _pdf(x),
+    _gelu_slope,
     turning_points=(-math.sqrt(2.0), -0.7517915246935645, math.sqrt(2.0)),
     second_moment=_gelu_second_moment,
 )
@@ -241,15 +245,23 @@ def _exponential_unit_slope(alpha, scale, x):
     return scale * jnp.where(x > 0.0, jnp.ones_like(x), alpha * jnp.exp(jnp.minimum(x, 0.0)))
 
 
+def _elu_slope(x):
+    return _exponential_unit_slope(1.0, 1.0, x)
+
+
+def _selu_slope(x):
+    return _exponential_unit_slope(_SELU_ALPHA, _SELU_SCALE, x)
+
+
 elu = _Activation(
     lambda x: _exponential_unit(1.0, 1.0, x),
-    lambda x: _exponential_unit_slope(1.0, 1.0, x),
+    _elu_slope,
     breaks=(0.0,),
     slopes=(None, 1.0),
 )
 selu = _Activation(
     lambda x: _exponential_unit(_SELU_ALPHA, _SELU_SCALE, x),
-    lambda x: _exponential_unit_slope(_SELU_ALPHA, _SELU_SCALE, x),
+    _selu_slope,
     breaks=(0.0,),
     slopes=(None, _SELU_SCALE),
 )

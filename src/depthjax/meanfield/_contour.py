@@ -1,0 +1,150 @@
+"""Paths in the complex plane along which E f(phi'(sqrt(q) h)^2) is computed, for f = 1/(w - d) with w above the axis.
+
+On the real line 1/(w - d(x)) has poles as near as w is to the support of d, and no rule of fixed nodes follows when w
+reaches it. For an analytic phi' the line may be bent: along x + i b(x) with b of the sign opposite to d' the values of
+d = phi'^2 lie below the real axis, so that no pole is crossed for any w above it, and w may go down to the axis.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.special import ndtr
+
+from depthjax.meanfield import activations
+from depthjax.meanfield._activation import Activation
+
+
+class Contour(NamedTuple):
+    """Continuation of phi' and the path; `even` if phi'^2 is; `period` of phi'^2 or None.
+
+    `slope` takes complex x. `bend(x, q)` is the imaginary part b at real x, smooth, of size O(sqrt(q)) at small q.
+    `top` is the supremum of phi'^2 on the real line; its infimum is zero.
+    """
+
+    slope: Callable[[jax.Array], jax.Array]
+    bend: Callable[[jax.Array, jax.Array], jax.Array]
+    top: float
+    even: bool = False
+    period: float | None = None
+
+
+def _sech2(x):
+    """1/cosh^2 for Re x >= 0."""
+    small = jnp.exp(-2.0 * x)
+    return 4.0 * small / jnp.square(1.0 + small)
+
+
+def _erf_slope(x):
+    """Derivative of erf."""
+    return (2.0 / math.sqrt(math.pi)) * jnp.exp(-x * x)
+
+
+def _sigmoid(x):
+    """1/(1 + exp(-x)) without overflow."""
+    right = jnp.real(x) > 0.0
+    small = jnp.exp(jnp.where(right, -x, x))
+    return jnp.where(right, jnp.ones_like(x), small) / (1.0 + small)
+
+
+def _silu_slope(x):
+    """Derivative of x _sigmoid(x)."""
+    s = _sigmoid(x)
+    return s * (1.0 + x * (1.0 - s))
+
+
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
+
+
+def _gelu_slope(x):
+    """Phi(x) + x Phi'(x), with Phi(a + ib) = Phi(a) + i int_0^b Phi'(a + it) dt."""
+    re, im = jnp.real(x), jnp.imag(x)
+
+    def pdf(y):
+        return jnp.exp(-0.5 * y * y) / math.sqrt(2.0 * math.pi)
+
+    steps = 0.5 * im[..., None] * jnp.asarray(_POINTS + 1.0, re.dtype).reshape((1,) * im.ndim + (-1,))
+    weights = jnp.asarray(0.5 * _WEIGHTS, re.dtype).reshape((1,) * im.ndim + (-1,))
+    values = pdf(lax.complex(jnp.broadcast_to(re[..., None], steps.shape), steps))
+    inner = im * jnp.sum(weights * jnp.real(values), axis=-1), im * jnp.sum(weights * jnp.imag(values), axis=-1)
+    return lax.complex(ndtr(re) - inner[1], inner[0]) + x * pdf(x)
+
+
+def _short(q):
+    """A length that is at most one and of the order of sqrt(q)."""
+    return jnp.sqrt(q / (1.0 + q))
+
+
+def _bend_tanh(x, q):
+    """For d that falls with abs(x), or rises with x below zero, exponentially."""
+    del q
+    return 0.6 * jnp.tanh(x)
+
+
+def _bend_erf(x, q):
+    del q
+    return 0.7 * x / (1.0 + 1.4 * x * x)
+
+
+def _bend_sin(x, q):
+    del q
+    return 0.35 * jnp.sin(2.0 * x)
+
+
+def _bend_softplus(x, q):
+    return -0.8 * _short(q) * jnp.ones_like(x)
+
+
+def _bend_gelu(x, q):
+    square = 1.0 + x * x
+    return -0.25 * _short(q) * (2.0 - x * x) * (x + 0.7517915246935645) / (square * square)
+
+
+def _bend_silu(x, q):
+    square = 1.0 + x * x
+    shape = (2.399357280520547**2 - x * x) * (x + 1.2784645427610738)
+    return -0.1 * _short(q) * shape / (square * jnp.sqrt(square))
+
+
+_GELU_TOP, _SILU_TOP = 1.1289041451851548, 1.0998393201288669
+_SELU = activations._SELU_ALPHA * activations._SELU_SCALE
+
+# By the function that is phi'; with breaks, for the piece below the first of them.
+_CONTOURS = {
+    activations._sech2: Contour(_sech2, _bend_tanh, 1.0, even=True),
+    activations._erf_slope: Contour(_erf_slope, _bend_erf, 4.0 / np.pi, even=True),
+    jnp.cos: Contour(jnp.cos, _bend_sin, 1.0, even=True, period=np.pi),
+    jax.nn.sigmoid: Contour(_sigmoid, _bend_softplus, 1.0),
+    activations._gelu_slope: Contour(_gelu_slope, _bend_gelu, _GELU_TOP**2),
+    activations._silu_slope: Contour(_silu_slope, _bend_silu, _SILU_TOP**2),
+}
+_HALF_CONTOURS = {
+    activations._elu_slope: Contour(jnp.exp, _bend_tanh, 1.0),
+    activations._selu_slope: Contour(lambda x: _SELU * jnp.exp(x), _bend_tanh, _SELU**2),
+}
+
+
+def contour_of(activation: Activation) -> Contour | None:
+    """The path for the built-in activations; None for others, of whose continuation nothing is known."""
+    function = None if activation.derivative is None else activation.derivative.func
+    if activation.breaks == () and activation.slopes is None:
+        return _CONTOURS.get(function)
+    one_piece = activation.breaks == (0.0,) and activation.slopes is not None and activation.slopes[0] is None
+    return _HALF_CONTOURS.get(function) if one_piece else None
+
+
+def bent(contour: Contour, q: jax.Array, nodes: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Complex nodes and weights on the path from those of a rule for N(0, 1) on the line."""
+    root = jnp.sqrt(q)
+
+    def height_at(h):
+        # Flatter far out, where the weights would fall too slowly.
+        return contour.bend(root * h, q) / (root * (1.0 + h * h / 32.0))
+
+    height, slope = jax.jvp(height_at, (nodes,), (jnp.ones_like(nodes),))
+    change = jnp.exp(lax.complex(0.5 * height * height, -nodes * height)) * lax.complex(jnp.ones_like(slope), slope)
+    return lax.complex(nodes, height), weights.astype(change.dtype) * change
