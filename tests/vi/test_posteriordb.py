@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(not FOLDER.is_dir(), reason="the posteriordb files are not beside this checkout"),
     pytest.mark.skipif(not jax.config.jax_enable_x64, reason="reference values are given to 1e-8"),
 ]
-# Many draws: the weights of some scales are rough, and the error asked for is small. Fewer where each solves an equation.
+# Many draws: the weights of some scales are rough, and the error asked for is small. Fewer where each solves an ODE.
 DRAWS, COSTLY_DRAWS = 200_000, 20_000
 
 
