@@ -7,6 +7,8 @@ import pytest
 from scipy import integrate, stats
 
 from depthjax import meanfield as mf
+from depthjax.meanfield._activation import slope_at
+from depthjax.meanfield._slope_law import slope_laws
 
 pytestmark = pytest.mark.skipif(not jax.config.jax_enable_x64, reason="float64 values")
 ACT = mf.activations
@@ -105,6 +107,23 @@ def test_shallow_orthogonal_spectra_against_quadrature_on_the_line():
         log_z = np.log(w) + (depth - 1) * np.log(m / g) + 2 * depth * np.log(sigma_w)
         np.testing.assert_allclose(log_z, level, atol=1e-9)
         np.testing.assert_allclose(np.exp(log_rho), -m.imag / np.pi / np.exp(level), rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "sin", "gelu", "silu", "softplus", "elu", "selu"])
+def test_paths_in_the_complex_plane_give_the_moments(name):
+    """E phi'^2 and E phi'^4 on the path and by half its nodes, against Gauss's rule on the line."""
+    activation = getattr(ACT, name)
+    laws = jax.jit(lambda q: slope_laws(activation, q))
+    h, w = np.polynomial.legendre.leggauss(2000)
+    h, w = 12 * np.concatenate([h - 1, h + 1]) / 2, 6 * np.concatenate([w, w])
+    for q in (0.01, 0.5, 3.0):
+        d = np.asarray(slope_at(activation, jnp.asarray(np.sqrt(q) * h))) ** 2
+        exact = [np.sum(w * stats.norm.pdf(h) * d**k) for k in (1, 2)]
+        for law, tol in zip(laws(jnp.asarray(q)), (1e-10, 1e-4), strict=True):
+            nodes = np.asarray(law.points) + 1j * np.asarray(law.excess_im)
+            second = np.sum((np.asarray(law.weights) + 1j * np.asarray(law.weights_im)) * nodes**2)
+            np.testing.assert_allclose(law.mean, exact[0], rtol=tol)
+            np.testing.assert_allclose(second * np.asarray(law.mean) ** 2, exact[1], rtol=tol)
 
 
 def test_atoms_of_hard_tanh():

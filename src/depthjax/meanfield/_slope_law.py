@@ -146,19 +146,17 @@ def _clenshaw_curtis(count):
 
 
 def _circle(contour: Contour, q, count):
-    """Rule on half a period in x, for the density 1 + 2 sum_k exp(-2 k^2 q) cos(2 k x) of x modulo pi.
-
-    x = (pi/4)(1 - cos t) with equidistant t, denser where phi'^2 has its extremes.
-    """
-    angle = np.pi * np.arange(count) / (count - 1)
-    x, speed = (jnp.asarray(0.25 * contour.period * a, q.dtype) for a in (1.0 - np.cos(angle), np.sin(angle)))
+    """Rule on half a period in x, for the density 1 + 2 sum_k exp(-2 k^2 q) cos(2 k x) of x modulo pi."""
+    index = np.arange(count)
+    x = jnp.asarray(0.5 * contour.period * index / (count - 1), q.dtype)
+    shares = jnp.asarray(np.where((index == 0) | (index == count - 1), 0.5, 1.0), q.dtype)
     frozen = lax.stop_gradient(q)
     height, slope = jax.jvp(lambda x: contour.bend(x, frozen), (x,), (jnp.ones_like(x),))
     x = lax.complex(x, height)
     k = jnp.asarray(np.arange(1.0, _HARMONICS), q.dtype)
     waves = jnp.cos(2.0 * k.astype(x.dtype)[:, None] * x[None])
     density = 1.0 + 2.0 * jnp.sum(jnp.exp(-2.0 * k * k * q).astype(x.dtype)[:, None] * waves, axis=0)
-    return x, density * lax.complex(speed, speed * slope)
+    return x, density * lax.complex(shares, shares * slope)
 
 
 def _range(activation, q, index):
