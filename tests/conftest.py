@@ -64,12 +64,18 @@ def pytest_report_header():
     return f"depthjax: jax {jax.__version__}, {'x64' if X64 else 'float32'} leg, {jax.default_backend()}"
 
 
+def _long_tests() -> frozenset[str]:
+    """Ids of the long tests of this leg, relative to `tests/`."""
+    sections = re.split(r"^\[(\w+)\]$", (ROOT / "tests" / "long_tests.txt").read_text(), flags=re.MULTILINE)
+    return frozenset(sections[sections.index("float64" if X64 else "float32") + 1].split("\n"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as slow what the other leg covers."""
-    folder, covered = ROOT / "tests", IN_FLOAT32 if X64 else IN_FLOAT64
+    """Mark as slow what the other leg covers, and what takes long."""
+    folder, covered, long = ROOT / "tests", IN_FLOAT32 if X64 else IN_FLOAT64, _long_tests()
     for item in items:
-        if item.path.relative_to(folder).as_posix().startswith(covered):
+        if item.path.relative_to(folder).as_posix().startswith(covered) or item.nodeid.partition("/")[2] in long:
             item.add_marker(pytest.mark.slow)
 
 
