@@ -75,7 +75,10 @@ def _compute_stack(stacked, x, log_p, seed):
     return jax.vmap(compute, (0, 0, None, None))(stacked, x, log_p, seed)
 
 
-_COMPILED = jax.jit(_compute_stack)
+@functools.cache
+def _compiled(structure):
+    """One jitted function for each structure of records: none is shared between classes."""
+    return jax.jit(lambda *args: _compute_stack(*args))
 
 
 def padded(values):
@@ -87,7 +90,8 @@ def evaluate_records(records, points):
     """Results for up to NUM_DRAWS records (one treedef) at their points, on the host."""
     xs = np.stack(padded(list(points)))
     log_p = np.asarray(LOG_P, xs.dtype)
-    return jax.tree.map(np.asarray, _COMPILED(stack(padded(list(records))), xs, log_p, KEY))
+    stacked = stack(padded(list(records)))
+    return jax.tree.map(np.asarray, _compiled(str(jax.tree.structure(stacked)))(stacked, xs, log_p, KEY))
 
 
 @functools.cache
