@@ -40,7 +40,7 @@ def _base(k, freedom):
 
 
 def _propose(freedom, key, k):
-    """Ratios q and which are accepted; a NaN concentration is not waited for."""
+    """Ratios q and which are accepted; where the test is NaN there is nothing to wait for."""
     *keys, key_accept = jax.random.split(key, 3)
     base, half = _base(k, freedom), jnp.full(k.shape, 0.5 * freedom, k.dtype)
     above, below = (sample_log_gamma(one, half, ()) for one in keys)
@@ -48,8 +48,8 @@ def _propose(freedom, key, k):
     level = jnp.log1p(-jax.random.uniform(key_accept, k.shape, k.dtype))
     share = ratio / (1.0 + base * ratio)
     growth = jnp.log(0.5 * (1.0 + base)) + jnp.log1p((1.0 - base) * share)
-    accepted = 2.0 * k * base * (1.0 / (1.0 + base) - share) + freedom * growth >= level
-    return ratio, accepted | ~(k < jnp.inf)
+    refused = 2.0 * k * base * (1.0 / (1.0 + base) - share) + freedom * growth < level
+    return ratio, ~refused
 
 
 def turn_to(direction: jax.Array, angle: jax.Array, side: jax.Array) -> jax.Array:

@@ -39,7 +39,7 @@ def sample_centred(key: jax.Array, concentration: jax.Array) -> jax.Array:
 
 
 def _propose(key, k):
-    """Tangents of half the angle; a NaN concentration gives NaN and is not waited for."""
+    """Tangents of half the angle and which are accepted; where the test is NaN there is nothing to wait for."""
     key_angle, key_accept = jax.random.split(key)
     base = 0.5 + 0.5 / (2.0 * k + jnp.sqrt(1.0 + 4.0 * k * k))
     u = jax.random.uniform(key_angle, k.shape, k.dtype, -1.0, 1.0)
@@ -47,4 +47,4 @@ def _propose(key, k):
     tangent = jnp.sqrt(base / (base + 2.0 * k)) * jnp.tan((0.5 * math.pi) * u)
     square = tangent * tangent
     c = base + 2.0 * k * (square / (1.0 + square))
-    return tangent, (jnp.log(c) - jnp.log(level) + 1.0 >= c) | ~(k < jnp.inf)
+    return tangent, ~(jnp.log(c) - jnp.log(level) + 1.0 < c)
