@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+_MAX_ROUNDS = 64
+
 
 def accepted_draws(
     key: jax.Array,
@@ -22,12 +24,12 @@ def accepted_draws(
     Args:
         key: PRNG key.
         parameters: arrays of one shape (n,).
-        propose: (key, *parameters) to proposals (m,) and which of them are accepted (m,). It has to accept where the
-            parameters have no law, or the loop has no end.
+        propose: (key, *parameters) to proposals (m,) and which of them are accepted (m,). Better accepted at once
+            where the parameters have no law.
         rounds: how many rounds go over the whole array.
 
     Returns:
-        (n,).
+        (n,), NaN where nothing was accepted in thousands of rounds.
     """
     size = parameters[0].size
     room = min(size, size // 16 + 64)
@@ -35,22 +37,26 @@ def accepted_draws(
     draws, accepted = _redraw(first, parameters, propose, rounds)
 
     def again(state):
-        key, draws, accepted = state
+        key, draws, accepted, count = state
         key, fresh = jax.random.split(key)
         (places,) = jnp.nonzero(~accepted, size=room, fill_value=size)
         gathered = tuple(p.at[places].get(mode="clip") for p in parameters)
-        values, done = _redraw(fresh, gathered, propose, None)
-        return key, draws.at[places].set(values, mode="drop"), accepted.at[places].set(done, mode="drop")
+        values, done = _redraw(fresh, gathered, propose, _MAX_ROUNDS)
+        return key, draws.at[places].set(values, mode="drop"), accepted.at[places].set(done, mode="drop"), count + 1
 
-    return lax.while_loop(lambda state: ~jnp.all(state[2]), again, (key, draws, accepted))[1]
+    def pending(state):
+        return ~jnp.all(state[2]) & (state[3] < _MAX_ROUNDS)
+
+    state = (key, draws, accepted, jnp.zeros((), jnp.int32))
+    _, draws, accepted, _ = lax.while_loop(pending, again, state)
+    return jnp.where(accepted, draws, jnp.nan)
 
 
 def _redraw(key, parameters, propose, rounds):
-    """Proposals until all are accepted, or for so many rounds."""
+    """Proposals until all are accepted, for so many rounds at most."""
 
     def pending(state):
-        unfinished = ~jnp.all(state[2])
-        return unfinished if rounds is None else unfinished & (state[3] < rounds)
+        return ~jnp.all(state[2]) & (state[3] < rounds)
 
     def again(state):
         key, draws, accepted, count = state
