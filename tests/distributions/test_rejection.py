@@ -27,7 +27,8 @@ def test_extreme_parameters_neither_wait_nor_draw_wrongly():
     """Each of them is accepted at once or has no law: a bounded number of rounds over all of them together."""
     k = jnp.asarray([0.0, 1.0, 1e30, 3e38, jnp.inf, jnp.nan, -1e30], jnp.float32)
     angles = np.asarray(jax.jit(sample_centred)(jax.random.key(0), jnp.repeat(k, 512))).reshape(-1, 512)
-    assert np.all(np.isfinite(angles[:5])) and np.all(np.isnan(angles[5:]))
+    assert np.all(np.isfinite(angles[:5]))
+    assert np.all(np.isnan(angles[5:]))
     assert stats.kstest(angles[0], "uniform", (-np.pi, 2.0 * np.pi)).pvalue > 1e-4
     assert stats.kstest(angles[1], stats.vonmises(1.0).cdf).pvalue > 1e-4
     np.testing.assert_allclose(angles[2].std(), 1e-15, rtol=0.15)
