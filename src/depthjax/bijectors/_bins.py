@@ -1,9 +1,12 @@
 """Piecewise maps of a scalar: finding the bin, reading its row, checking the options of a family."""
 
+import abc
+
 import jax
 import jax.numpy as jnp
 
-from depthjax.core import require_rank
+from depthjax.core import Bijector, require_rank
+from depthjax.core._validity import valid, where_valid
 
 
 def bin_of(x: jax.Array, knots: jax.Array) -> jax.Array:
@@ -21,6 +24,26 @@ def check_knots(name: str, field: str, knots: jax.Array) -> None:
     require_rank(name, field, knots, 1)
     if knots.shape[0] < 2:
         raise ValueError(f"{name}: at least two {field}, got {knots.shape[0]}")
+
+
+class KnotSpline(Bijector):
+    """A scalar map given by knots and slopes, NaN throughout where they do not increase or are not positive."""
+
+    elementwise = True
+
+    def _forward_and_log_det(self, x):
+        return tuple(where_valid(valid(self), value) for value in self._map(x))
+
+    def _inverse_and_log_det(self, y):
+        return tuple(where_valid(valid(self), value) for value in self._inverse_map(y))
+
+    @abc.abstractmethod
+    def _map(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Y and log dy/dx of a scalar."""
+
+    @abc.abstractmethod
+    def _inverse_map(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """X and log dx/dy of a scalar."""
 
 
 def check_bins(name: str, fields: dict) -> dict:

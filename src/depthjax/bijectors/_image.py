@@ -160,7 +160,7 @@ class Squeeze(Bijector):
 
     @classmethod
     def _complete(cls, fields):
-        shape, factor = tuple(fields["event_shape"]), fields["factor"]
+        shape, factor = tuple(np.atleast_1d(fields["event_shape"]).tolist()), fields["factor"]
         if len(shape) != 3 or factor < 1:
             raise ValueError(f"{cls.__name__}: event_shape is (h, w, c) and factor positive, got {shape} and {factor}")
         for name, size in zip(("h", "w"), shape[:2], strict=True):

@@ -4,16 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthjax.bijectors._bins import bin_of, check_bins, check_boundary, check_knots, pick
+from depthjax.bijectors._bins import KnotSpline, bin_of, check_bins, check_boundary, check_knots, pick
 from depthjax.bijectors._rqs_knots import partition
 from depthjax.bijectors._transformers import Transformer
-from depthjax.core import Bijector, constraints, derived, param, record, require_shape, static
+from depthjax.core import constraints, derived, param, record, require_shape, static
 
 BOUNDARIES = ("identity", "linear")
 
 
 @record
-class LinearSpline(Bijector):
+class LinearSpline(KnotSpline):
     """Piecewise linear interpolant of a scalar; the end pieces continue beyond the end knots.
 
     Args:
@@ -30,7 +30,6 @@ class LinearSpline(Bijector):
     x_knots: jax.Array = param(constraints.ordered)
     y_knots: jax.Array = param(constraints.ordered)
     event_shape: tuple[int, ...] = derived()
-    elementwise = True
 
     @classmethod
     def _complete(cls, fields):
@@ -38,10 +37,10 @@ class LinearSpline(Bijector):
         require_shape(cls.__name__, "y_knots", fields["y_knots"], fields["x_knots"].shape)
         return {**fields, "event_shape": ()}
 
-    def _forward_and_log_det(self, x):
+    def _map(self, x):
         return _interpolate(x, self.x_knots, self.y_knots)
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         return _interpolate(y, self.y_knots, self.x_knots)
 
 

@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from depthjax.bijectors._bins import bin_of, check_bins, check_boundary, check_knots, pick
+from depthjax.bijectors._bins import KnotSpline, bin_of, check_bins, check_boundary, check_knots, pick
 from depthjax.bijectors._linear_spline import BOUNDARIES
 from depthjax.bijectors._rqs_knots import partition, slope_from_raw
 from depthjax.bijectors._transformers import Transformer
-from depthjax.core import Bijector, constraints, derived, param, record, require_shape, static
+from depthjax.core import constraints, derived, param, record, require_shape, static
 
 
 def _bin_heights(x_knots, slopes):
@@ -15,7 +15,7 @@ def _bin_heights(x_knots, slopes):
 
 
 @record
-class QuadraticSpline(Bijector):
+class QuadraticSpline(KnotSpline):
     """The scalar map whose slope interpolates given slopes linearly; tangent lines beyond the end knots.
 
     Args:
@@ -38,7 +38,6 @@ class QuadraticSpline(Bijector):
     slopes: jax.Array = param(constraints.positive)
     y_low: jax.Array = param()
     event_shape: tuple[int, ...] = derived()
-    elementwise = True
 
     @classmethod
     def _complete(cls, fields):
@@ -57,14 +56,14 @@ class QuadraticSpline(Bijector):
         rows = (self.x_knots[:-1], y_knots[:-1], jnp.diff(self.x_knots), self.slopes[:-1], self.slopes[1:])
         return [pick(row, index) for row in rows]
 
-    def _forward_and_log_det(self, x):
+    def _map(self, x):
         inner = jnp.clip(x, self.x_knots[0], self.x_knots[-1])
         x_low, y_low, width, left, right = self._cell(bin_of(inner, self.x_knots), self.y_knots())
         t = (inner - x_low) / width
         slope = left * (1.0 - t) + right * t
         return y_low + width * t * 0.5 * (left + slope) + slope * (x - inner), jnp.log(slope)
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         y_knots = self.y_knots()
         inner = jnp.clip(y, y_knots[0], y_knots[-1])
         x_low, y_low, width, left, right = self._cell(bin_of(inner, y_knots), y_knots)

@@ -3,14 +3,15 @@
 import jax
 import jax.numpy as jnp
 
+from depthjax.bijectors._bins import KnotSpline
 from depthjax.bijectors._rqs_kernel import BOUNDARIES, SplineSpec, rqs_forward, rqs_inverse
 from depthjax.bijectors._rqs_knots import knots_from_raw, rqs_from_knots
 from depthjax.bijectors._transformers import Transformer
-from depthjax.core import Bijector, constraints, derived, param, record, require_rank, require_shape, static
+from depthjax.core import constraints, derived, param, record, require_rank, require_shape, static
 
 
 @record
-class RationalQuadraticSpline(Bijector):
+class RationalQuadraticSpline(KnotSpline):
     """Monotone rational-quadratic interpolant of a scalar, with linear tails of the end slopes.
 
     Args:
@@ -32,7 +33,6 @@ class RationalQuadraticSpline(Bijector):
     y_knots: jax.Array = param(constraints.ordered)
     slopes: jax.Array = param(constraints.positive)
     event_shape: tuple[int, ...] = derived()
-    elementwise = True
 
     @classmethod
     def _complete(cls, fields):
@@ -44,10 +44,10 @@ class RationalQuadraticSpline(Bijector):
         require_shape(cls.__name__, "slopes", fields["slopes"], x_knots.shape)
         return {**fields, "event_shape": ()}
 
-    def _forward_and_log_det(self, x):
+    def _map(self, x):
         return rqs_from_knots(x, self.x_knots, self.y_knots, self.slopes, inverse=False)
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         return rqs_from_knots(y, self.x_knots, self.y_knots, self.slopes, inverse=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from depthjax.bijectors._dense import cholesky
 from depthjax.core import Bijector, constraints, derived, record, static
+from depthjax.core._raw_maps import diagonal_of, fill_triangle, trailing_norms
 from depthjax.numerics import log_cosh, log_sigmoid
 
 
@@ -48,15 +49,10 @@ class FillTriangular(_ToMatrix):
     event_shape: tuple[int, ...] = derived()
 
     def _forward_and_log_det(self, x):
-        return jnp.zeros(self.event_shape_out, x.dtype).at[self._indices()].set(x), jnp.zeros((), x.dtype)
+        return fill_triangle(x), jnp.zeros((), x.dtype)
 
     def _inverse_and_log_det(self, y):
         return y[self._indices()], jnp.zeros((), y.dtype)
-
-
-def _diagonal_entries(x, dim):
-    """Entries of a row-wise lower triangle that lie on the diagonal."""
-    return x[np.cumsum(np.arange(1, dim + 1)) - 1]
 
 
 @record
@@ -77,14 +73,10 @@ class LowerCholesky(_ToMatrix):
     codomain = constraints.lower_cholesky
 
     def _forward_and_log_det(self, x):
-        return constraints.lower_cholesky.from_raw(x), self._log_det(x)
+        return constraints.lower_cholesky.from_raw(x), jnp.sum(log_sigmoid(diagonal_of(fill_triangle(x))))
 
     def _inverse_and_log_det(self, y):
-        x = constraints.lower_cholesky.to_raw(y)
-        return x, -self._log_det(x)
-
-    def _log_det(self, x):
-        return jnp.sum(log_sigmoid(_diagonal_entries(x, self.dim)))
+        return constraints.lower_cholesky.to_raw(y), -jnp.sum(jnp.log(-jnp.expm1(-diagonal_of(y))))
 
 
 def _log_softplus(x):
@@ -126,7 +118,7 @@ class PositiveDefinite(_ToMatrix):
         return x, -self._log_det(x)
 
     def _log_det(self, x):
-        diagonal = _diagonal_entries(x, self.dim)
+        diagonal = diagonal_of(fill_triangle(x))
         powers = jnp.arange(self.dim, 0, -1, dtype=x.dtype)
         return jnp.sum(log_sigmoid(diagonal) + powers * _log_softplus(diagonal)) + self.dim * math.log(2.0)
 
@@ -159,15 +151,15 @@ class CorrCholesky(_ToMatrix):
     _diagonal = False
 
     def _forward_and_log_det(self, x):
-        return constraints.corr_cholesky.from_raw(x), self._log_det(x)
+        rows, cols = self._indices()
+        return constraints.corr_cholesky.from_raw(x), -jnp.sum(jnp.asarray(rows - cols + 1, x.dtype) * log_cosh(x))
 
     def _inverse_and_log_det(self, y):
-        x = constraints.corr_cholesky.to_raw(y)
-        return x, -self._log_det(x)
-
-    def _log_det(self, x):
-        rows, cols = self._indices()
-        return -jnp.sum(jnp.asarray(rows - cols + 1, x.dtype) * log_cosh(x))
+        """With R_ij the norm of (y_ij, ..., y_ii), cosh(x_ij) is R_ij/R_i,j+1, and the sum over j telescopes."""
+        rows, cols = np.tril_indices(self.dim)
+        log_norms = jnp.log(trailing_norms(y)[rows, cols])
+        times = np.where(rows == 0, 0, np.where(cols == 0, rows + 1, np.where(rows == cols, -2, -1)))
+        return constraints.corr_cholesky.to_raw(y), jnp.sum(jnp.asarray(times, y.dtype) * log_norms)
 
 
 @record

@@ -129,16 +129,30 @@ def lower_cholesky_to_raw(tril):
     """Row-wise lower triangle, its diagonal through the inverse softplus."""
     rows, cols = np.tril_indices(tril.shape[-1])
     flat = tril[..., rows, cols]
-    on_diagonal = _match(rows == cols, flat)
-    return jnp.where(on_diagonal, softplus_inverse(jnp.where(on_diagonal, flat, 1)), flat)
+    return jnp.where(_match(rows == cols, flat), softplus_inverse(diagonal_of(tril))[..., rows], flat)
 
 
 def lower_cholesky_from_raw(raw):
     """Inverse of `lower_cholesky_to_raw`."""
-    n = (math.isqrt(8 * raw.shape[-1] + 1) - 1) // 2
-    rows, cols = np.tril_indices(n)
-    flat = jnp.where(_match(rows == cols, raw), inside(jax.nn.softplus(raw), 0.0, math.inf), raw)
-    return jnp.zeros((*raw.shape[:-1], n, n), raw.dtype).at[..., rows, cols].set(flat)
+    tril = fill_triangle(raw)
+    diagonal = inside(jax.nn.softplus(diagonal_of(tril)), 0.0, math.inf)
+    eye = _match(np.eye(tril.shape[-1], dtype=bool), tril)
+    return jnp.where(eye, jnp.broadcast_to(diagonal[..., None], tril.shape), tril)
+
+
+def diagonal_of(matrix):
+    """Diagonal entries, as a slice."""
+    n = matrix.shape[-1]
+    return matrix.reshape(*matrix.shape[:-2], n * n)[..., :: n + 1]
+
+
+def fill_triangle(flat, diagonal=0):
+    """Entries row by row on and below a diagonal (0 or -1) of a square matrix that is zero elsewhere."""
+    count = flat.shape[-1]
+    n = (math.isqrt(8 * count + 1) - 1) // 2 - diagonal
+    places = np.full((n, n), count)
+    places[np.tril_indices(n, diagonal)] = np.arange(count)
+    return jnp.concatenate([flat, jnp.zeros_like(flat[..., :1])], axis=-1)[..., places]
 
 
 def corr_cholesky_raw_shape(shape):
@@ -149,25 +163,28 @@ def corr_cholesky_raw_shape(shape):
 
 def corr_cholesky_from_raw(raw):
     """Canonical partial correlations z = tanh(raw): row i is z_ij prod_{k<j} sqrt(1 - z_ik^2), then the remainder."""
-    n = (math.isqrt(8 * raw.shape[-1] + 1) + 1) // 2
-    rows, cols = np.tril_indices(n, -1)
-    square = jnp.zeros((*raw.shape[:-1], n, n), raw.dtype).at[..., rows, cols].set(raw)
-    log_sech = math.log(2.0) - jnp.abs(square) - jnp.log1p(jnp.exp(-2 * jnp.abs(square)))
-    log_rest = jnp.cumsum(log_sech, axis=-1) - log_sech
-    below = _match(np.tril(np.ones((n, n), bool), -1), square)
-    diagonal = _match(np.eye(n, dtype=bool), square)
-    rest = jnp.exp(log_rest)
-    return jnp.where(below, jnp.tanh(square) * rest, jnp.where(diagonal, inside(rest, 0.0, math.inf), 0))
+    log_sech = fill_triangle(math.log(2.0) - jnp.abs(raw) - jnp.log1p(jnp.exp(-2 * jnp.abs(raw))), -1)
+    rest = jnp.exp(jnp.cumsum(log_sech, axis=-1) - log_sech)
+    eye = _match(np.eye(rest.shape[-1], dtype=bool), rest)
+    return jnp.where(eye, inside(rest, 0.0, math.inf), fill_triangle(jnp.tanh(raw), -1) * rest)
 
 
 def corr_cholesky_to_raw(tril):
-    """Inverse of `corr_cholesky_from_raw`; arctanh(z) = arcsinh(L_ij / sqrt(sum_{k>j} L_ik^2)), the sum in logs."""
-    n = tril.shape[-1]
-    zero = tril == 0
-    log_squares = jnp.where(zero, -jnp.inf, 2 * jnp.log(jnp.abs(jnp.where(zero, 1, tril))))
-    log_after = jax.lax.cumlogsumexp(log_squares, axis=tril.ndim - 1, reverse=True)
-    rows, cols = np.tril_indices(n, -1)
-    return jnp.arcsinh(tril[..., rows, cols] * jnp.exp(-0.5 * log_after[..., rows, cols + 1]))
+    """Inverse of `corr_cholesky_from_raw`: arctanh(z_ij) = arcsinh(L_ij / |(L_i,j+1, ..., L_ii)|)."""
+    rows, cols = np.tril_indices(tril.shape[-1], -1)
+    return jnp.arcsinh(tril[..., rows, cols] / trailing_norms(tril)[..., rows, cols + 1])
+
+
+def trailing_norms(tril):
+    """Norms of (L_ij, ..., L_ii) for every j, neither over- nor underflowing."""
+    return jax.lax.associative_scan(_hypot, jnp.abs(tril), reverse=True, axis=tril.ndim - 1)
+
+
+def _hypot(a, b):
+    """The root of a^2 + b^2 for numbers that are not negative; derivatives finite at zero."""
+    large, small = jnp.maximum(a, b), jnp.minimum(a, b)
+    ratio = small / jnp.where(large > 0, large, 1)
+    return large * jnp.sqrt(1 + ratio * ratio)
 
 
 def positive_definite_to_raw(matrix):
