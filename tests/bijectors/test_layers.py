@@ -183,6 +183,8 @@ def test_wrong_sizes_raise():
     zeros = jnp.zeros
     with pytest.raises(ValueError, match="h = 3 is not a multiple of factor 2"):
         bij.Squeeze((3, 4, 1))
+    with pytest.raises(ValueError, match="event_shape is"):
+        bij.Squeeze(2)
     with pytest.raises(ValueError, match="dim 200 is above max_exact_dim 128"):
         bij.Residual(bij.lipschitz_mlp(jax.random.key(0), (200, 4, 200)))
     with pytest.raises(ValueError, match="odd number of channels"):

@@ -192,3 +192,21 @@ def test_steep_maps_invert_in_float32(family):
         assert np.max(np.abs(again - y) / np.maximum(1, np.abs(y))) <= bound
         for value in jax.tree.leaves(rest):
             assert np.isfinite(np.asarray(value)).all()
+
+
+def test_splines_whose_knots_do_not_increase_are_nan():
+    ends, knots = array([-1.0, 0.2, 1.0]), array([-1.0, 0.2, 0.1])
+    slopes, bad = array([1.0, 0.4, 1.0]), array([1.0, -0.4, 1.0])
+    splines = [
+        bij.RationalQuadraticSpline(knots, ends, slopes),
+        bij.RationalQuadraticSpline(ends, knots, slopes),
+        bij.RationalQuadraticSpline(ends, ends, bad),
+        bij.LinearSpline(knots, ends),
+        bij.LinearSpline(ends, knots),
+        bij.QuadraticSpline(knots, slopes, 0.0),
+        bij.QuadraticSpline(ends, bad, 0.0),
+    ]
+    points = array([-2.0, -0.5, 0.05, 0.15, 0.5, 2.0])
+    for spline in splines:
+        for part in (*spline.forward_and_log_det(points), *spline.inverse_and_log_det(points)):
+            assert np.isnan(np.asarray(part)).all(), spline

@@ -51,7 +51,7 @@ def test_quantize_undoes_dequantize(num_levels):
     u = np.asarray(y, np.float64) * num_levels - x
     if num_levels <= 256:  # beyond, float32 leaves few digits to u
         assert stats.kstest(u, "uniform").pvalue > 1e-4
-    outside = flows.dequantize_uniform(jax.random.key(0), np.array([-1, num_levels]), num_levels)
+    outside = flows.dequantize_uniform(jax.random.key(0), np.array([-1.0, num_levels, 0.5]), num_levels)
     assert np.isnan(np.asarray(outside)).all()
 
 

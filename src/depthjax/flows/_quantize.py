@@ -22,7 +22,7 @@ def dequantize_uniform(key: jax.Array, x_int: ArrayLike, num_levels: int) -> jax
 
     Returns:
         Numbers in [0, 1) of JAX's default float, same shape; `quantize` gives the integers back, whatever the
-        rounding. NaN where an integer is out of range.
+        rounding. NaN where a number is no integer or out of range.
 
     Source:
         Theis, van den Oord, Bethge, A note on the evaluation of generative models (2016), sec. 3.1.
@@ -138,5 +138,5 @@ def _inside_level(x, u, num_levels, *, unbounded=False):
     step = 2.0 * jnp.finfo(u.dtype).eps
     low, high = level / num_levels * (1.0 + step), (level + 1.0) / num_levels * (1.0 - step)
     y = jnp.clip((level + u) / num_levels, low, high)
-    valid = (x >= 0) & (unbounded | (x < num_levels))
+    valid = (x >= 0) & (unbounded | (x < num_levels)) & (level == jnp.floor(level))
     return jnp.where(valid, y, jnp.nan)
