@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import record, static
-from depthjax.vi._bounds import iwae_bound
+from depthjax.vi._bounds import iwae_bound, one_number
 from depthjax.vi._more_bounds import renyi_bound, tvo
 
 
@@ -43,12 +43,7 @@ class Objective:
 
     def integrand_from_log_q(self, params: Any, z: Any, log_q: Any, *batch: Any) -> jax.Array:
         """As `integrand`, where log q(z) came with the draw."""
-        value = self.log_joint(params, z, *batch)
-        if jnp.shape(value) != ():
-            raise ValueError(
-                f"the function of an objective returned shape {jnp.shape(value)}, expected (): "
-                f"f sees one z; the library adds vmap"
-            )
+        value = one_number(self.log_joint(params, z, *batch))
         tempered = jnp.asarray(self.inverse_temperature, value.dtype) * value
         return tempered - self.beta * log_q if self.beta else tempered
 
