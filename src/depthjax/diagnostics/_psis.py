@@ -78,7 +78,15 @@ def ess(log_weights: ArrayLike) -> jax.Array:
         log_weights: (S,) nats, unnormalised.
 
     Returns:
-        () between 1 and S.
+        () between 1 and S; NaN where no weight is positive.
+
+    Raises:
+        ValueError: log_weights is not (S,).
+
+    Source:
+        Kong, A Note on Importance Sampling Using Standardized Weights (1992).
     """
     log_weights = jnp.asarray(log_weights)
+    if log_weights.ndim != 1 or not log_weights.size:
+        raise ValueError(f"ess: log_weights is (S,), got shape {log_weights.shape}")
     return jnp.exp(2.0 * jax.nn.logsumexp(log_weights) - jax.nn.logsumexp(2.0 * log_weights))

@@ -129,7 +129,7 @@ def robbins_monro(*, scale: float = 1.0, delay: float = 1.0, forgetting: float) 
             f"robbins_monro: forgetting must lie in (0.5, 1], so that sum rho = inf and sum rho^2 < inf, got "
             f"{forgetting}"
         )
-    if scale <= 0 or delay < 0:
+    if not scale > 0 or not delay >= 0:
         raise ValueError(f"robbins_monro: scale is positive and delay nonnegative, got {scale} and {delay}")
 
     def schedule(t: ArrayLike) -> jax.Array:

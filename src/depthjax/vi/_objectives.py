@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -127,13 +128,15 @@ def renyi_objective(log_joint: Callable[..., jax.Array], *, num_particles: int, 
         alpha: static order; 0 is `iwae_objective`, 1 the mean of K ELBO terms.
 
     Raises:
-        ValueError: K < 1.
+        ValueError: K < 1, alpha is NaN.
 
     Source:
         Li and Turner, Renyi Divergence Variational Inference (2016), eq. 9.
     """
     if num_particles < 1:
         raise ValueError(f"renyi_objective: num_particles must be at least 1, got {num_particles}")
+    if math.isnan(alpha):
+        raise ValueError(f"renyi_objective: alpha must be a number, got {alpha}")
     return Objective(log_joint, _renyi(float(alpha)), num_particles=num_particles)
 
 

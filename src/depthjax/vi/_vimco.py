@@ -76,7 +76,7 @@ def bounds_without(log_weights: jax.Array, mean: str) -> jax.Array:
 
 
 def _log_sum_of_others(log_weights):
-    """(K,): relative to the largest weight where that is among the others, and to the second largest where it is not."""
+    """(K,): relative to the largest weight where that is among the others, to the second largest where it is not."""
     top = jnp.max(log_weights)
     alone = (log_weights == top) & (jnp.sum(log_weights == top) == 1)
     rest = jnp.where(alone, -jnp.inf, log_weights)
