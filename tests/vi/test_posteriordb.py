@@ -110,7 +110,7 @@ GAPS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(GAPS))
+@pytest.mark.parametrize("name", sorted(MODELS))
 def test_gap_of_independent_normals_on_a_normal_surrogate(name):
     _, draws, model = loaded(name)
     raw = np.asarray(jax.vmap(model.unconstrain)(draws))
@@ -135,4 +135,5 @@ def test_gap_of_independent_normals_on_a_normal_surrogate(name):
     gap += np.sum(np.log(np.diag(factor))) - 0.5 * np.sum(np.log(variance))
     exact = np.sum(np.log(np.diag(factor))) + 0.5 * np.sum(np.log(np.diag(precision)))
     np.testing.assert_allclose(gap, exact, rtol=0.02)
-    np.testing.assert_allclose(exact, GAPS[name], rtol=0.02, atol=0.006)
+    if name in GAPS:
+        np.testing.assert_allclose(exact, GAPS[name], rtol=0.02, atol=0.006)
