@@ -14,7 +14,7 @@ from depthjax.vi._estimator import Estimator
 from depthjax.vi._guide import as_guide
 from depthjax.vi._objectives import as_objective
 
-_BLOCK_STEPS, _BLOCK_BYTES = 64, 2**22
+_BLOCK_STEPS, _BLOCK_BYTES = 64, 2**18  # a block stays in the cache: sixteen times as much took half as long again
 
 
 class FitResult(NamedTuple):
