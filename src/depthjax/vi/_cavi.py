@@ -65,7 +65,7 @@ def cavi(
         params, trace, count, value, _ = state
         params = sweep(params)
         new = elbo(params)
-        stands = jnp.abs(new - value) <= enough * jnp.maximum(1.0, jnp.abs(new))
+        stands = jnp.isfinite(new) & (jnp.abs(new - value) <= enough * jnp.maximum(1.0, jnp.abs(new)))
         return params, trace.at[count].set(new), count + 1, new, stands
 
     def unfinished(state):
@@ -150,8 +150,8 @@ def normal_gamma_cavi(
         entropy = entropy + factors.shape - jnp.log(factors.rate) + _LGAMMA(factors.shape)
         return joint + entropy + (1 - factors.shape) * _DIGAMMA(factors.shape)
 
-    start = NormalGammaFactors(loc, total * n / squares, shape, shape * squares / n)
-    return cavi(start, sweep, elbo, max_steps=max_steps, tol=tol)
+    rate = rate0 + shape * squares / n
+    return cavi(NormalGammaFactors(loc, total * shape / rate, shape, rate), sweep, elbo, max_steps=max_steps, tol=tol)
 
 
 class UnitVarianceMixtureFactors(NamedTuple):
