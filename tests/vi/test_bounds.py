@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from depthjax import distributions, numerics, vi
 
@@ -186,6 +187,19 @@ def test_cubo_and_thermodynamic_sums_on_a_discrete_model():
     middle = vi.tvo(draws, betas=np.linspace(0, 1, 65), rule="trapezoid")
     np.testing.assert_allclose(middle, np.log(0.4), atol=1e-4)
     np.testing.assert_allclose(vi.tvo(draws, betas=[0.0, 1.0]), vi.elbo(draws), rtol=8 * EPS)
+
+
+def test_sandwich_of_the_evidence_on_the_normal_model():
+    """Draws at equidistant levels stand for the guide; the values are those of quadrature."""
+    z = stats.norm(0.3, np.sqrt(0.6)).ppf((np.arange(100_000) + 0.5) / 100_000)
+    log_w = jax.jit(jax.vmap(lambda v: log_joint(None, v) - guide().log_prob(v)))(jnp.asarray(z, DTYPE))
+    betas = np.linspace(0, 1, 6)
+    left, right = (float(vi.tvo(log_w, betas=betas, rule=rule)) for rule in ("left", "right"))
+    chi = float(vi.cubo(log_w))
+    np.testing.assert_allclose([left, right, chi], [-1.6822241824, -1.5300019602, -1.40242485], atol=3e-4)
+    np.testing.assert_allclose(vi.elbo(log_w), ELBO, atol=3e-4)
+    np.testing.assert_allclose(vi.iwae_bound(log_w), LOG_EVIDENCE, atol=3e-4)
+    assert ELBO < IWAE_2 < left < LOG_EVIDENCE < right < chi
 
 
 def test_jackknife_removes_the_leading_bias():
