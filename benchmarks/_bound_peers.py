@@ -23,6 +23,30 @@ def numpyro_fit(model, num_samples, num_steps):
     return fit
 
 
+def blackjax_fit(log_density, dim, num_samples, num_steps):
+    """A whole fit of blackjax's independent normal guide, for a log density of one vector and the data."""
+    import blackjax
+
+    def fit(key, *data):
+        guide = blackjax.meanfield_vi(lambda z: log_density(z, *data), optax.adam(RATE), num_samples)
+
+        def step(state, t):
+            state, info = guide.step(jax.random.fold_in(key, t), state)
+            return state, info.elbo
+
+        return jax.lax.scan(step, guide.init(jnp.zeros(dim)), jnp.arange(num_steps))[1][-1]
+
+    return fit
+
+
+def numpyro_gaussian(loc, scale):
+    """Independent normal numbers, given by their moments."""
+    import numpyro
+    import numpyro.distributions as dist
+
+    numpyro.sample("z", dist.Normal(loc, scale).to_event(1))
+
+
 def numpyro_logistic(x, y):
     """Independent standard normal weights and a Bernoulli for every row."""
     import numpyro
@@ -69,6 +93,11 @@ def many_logistic(z, x, y):
     """Log joint of the logistic regression for all draws (S, d) at once, (S,) without the constant."""
     logits = z @ x.T
     return jnp.sum(y[None] * logits - jax.nn.softplus(logits), axis=1) - 0.5 * jnp.sum(z * z, axis=1)
+
+
+def many_gaussian(z, loc, scale):
+    """Log density of independent normal numbers for all draws (S, d) at once, (S,) without the constant."""
+    return -0.5 * jnp.sum(((z - loc[None]) / scale[None]) ** 2, axis=1)
 
 
 def many_schools(z, effects, errors):

@@ -1,4 +1,4 @@
-"""Fits of the evidence bound beside NumPyro, coordinate ascent beside scikit-learn, gradients beside hand-written ones.
+"""Fits of the evidence bound beside NumPyro and blackjax, mixtures beside scikit-learn, gradients written by hand.
 
 Peers that are not installed are left out. A fit is one scan of Adam steps from the same start at the same step size.
 Run with `--quick` for fewer rounds.
@@ -74,8 +74,29 @@ def logistic_fits(num_data: int, dim: int, num_samples: int, num_steps: int, *, 
     }
     if available("numpyro"):
         candidates["numpyro"] = peers.numpyro_fit(peers.numpyro_logistic, num_samples, num_steps)
+    if available("blackjax"):
+        candidates["blackjax"] = peers.blackjax_fit(logistic, dim, num_samples, num_steps)
     title = f"logistic regression {num_data} x {dim}, {num_samples} samples, {num_steps} steps"
     return compare(candidates, (jax.random.key(0), x, y), title=title, seconds=seconds)
+
+
+def gaussian(z, loc, scale):
+    return distributions.MultivariateNormalDiag(loc, scale).log_prob(z)
+
+
+def gaussian_fits(dim: int, num_samples: int, num_steps: int, *, seconds: float) -> Comparison:
+    """A whole fit of many independent normal numbers: what a step costs beside its density."""
+    loc, scale = jnp.linspace(-1.0, 1.0, dim), jnp.linspace(0.5, 2.0, dim)
+    candidates = {
+        "depthjax": fit_of(gaussian, jnp.zeros(dim), num_samples, num_steps),
+        "by hand": peers.by_hand_fit(peers.many_gaussian, dim, num_samples, num_steps),
+    }
+    if available("numpyro"):
+        candidates["numpyro"] = peers.numpyro_fit(peers.numpyro_gaussian, num_samples, num_steps)
+    if available("blackjax"):
+        candidates["blackjax"] = peers.blackjax_fit(gaussian, dim, num_samples, num_steps)
+    title = f"Gaussian d = {dim}, {num_samples} samples, {num_steps} steps"
+    return compare(candidates, (jax.random.key(0), loc, scale), title=title, seconds=seconds)
 
 
 def schools_fits(num_samples: int, num_steps: int, *, seconds: float) -> Comparison:
@@ -167,6 +188,7 @@ def main():
         compile_time(seconds=seconds),
         logistic_fits(569, 30, 16, 1000, seconds=seconds),
         logistic_fits(1000, 50, 32, 1000, seconds=seconds),
+        gaussian_fits(1000, 16, 1000, seconds=seconds),
         schools_fits(16, 1000, seconds=seconds),
         *(multi_sample(kind, seconds=seconds) for kind in ("iwae", "dreg", "vimco")),
         mixtures(10_000 if quick else 100_000, 10, 20, 10 if quick else 100, seconds=seconds),

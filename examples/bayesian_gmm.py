@@ -51,9 +51,9 @@ def from_natural(eta):
 
 
 def statistics(factors, x):
-    """Expected statistics of a batch, summed."""
+    """Expected statistics of every datum of a batch."""
     chosen = jax.nn.softmax(scores(factors, x), axis=1)
-    return {"linear": chosen.T @ x, "square": -0.5 * jnp.sum(chosen, axis=0)}
+    return {"linear": chosen * x[:, None], "square": -0.5 * chosen}
 
 
 def natural_steps(start, x, batches, rates):
@@ -62,7 +62,7 @@ def natural_steps(start, x, batches, rates):
     def step(eta, inputs):
         rows, rho = inputs
         found = statistics(from_natural(eta), x[rows])
-        eta = vi.svi_update(eta, PRIOR, found, num_data=x.shape[0], batch_size=rows.shape[0], rho=rho)
+        eta = vi.svi_update(eta, PRIOR, found, num_data=x.shape[0], rho=rho)
         return eta, bound(from_natural(eta), x)
 
     return jax.jit(lambda: jax.lax.scan(step, to_natural(start), (batches, rates))[1])()

@@ -48,3 +48,5 @@ def test_invariant_to_a_constant_and_vmaps():
 def test_threshold():
     assert diagnostics.khat_threshold(100) == pytest.approx(0.5)
     assert diagnostics.khat_threshold(10**6) == 0.7
+    with pytest.raises(ValueError, match="num_samples is 1, expected at least 2"):
+        diagnostics.khat_threshold(1)

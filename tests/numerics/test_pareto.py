@@ -56,3 +56,37 @@ def test_degenerate_weights():
     batch = np.random.default_rng(1).normal(size=(3, 100)).astype(np.float32)
     mapped = jax.vmap(nx.pareto_smooth)(batch)
     np.testing.assert_allclose(mapped[1][2], nx.pareto_smooth(batch[2])[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [3.0, 8.0, 30.0, 200.0])
+def test_a_tail_of_hundreds_of_nats_has_a_large_shape(shape):
+    """Exceedances of a known law whose logarithms, not whose values, fit the precision."""
+    survival = np.random.default_rng(2).random(4000)
+    logs = -shape * np.log(survival) + np.log(-np.expm1(shape * np.log(survival))) - np.log(shape)
+    tail = np.ceil(3 * np.sqrt(4000))
+    for dtype in DTYPES:
+        smoothed, found = jax.jit(nx.pareto_smooth)(logs.astype(dtype))
+        want = (tail * shape + 5) / (tail + 10)
+        assert abs(float(found) - want) < 4 * (1 + shape) / np.sqrt(tail)
+        order = np.argsort(logs)
+        assert np.all(np.isfinite(smoothed))
+        assert np.all(np.diff(np.asarray(smoothed)[order]) >= 0)
+
+
+def test_one_weight_that_outweighs_all_is_seen():
+    """As of a guide that is far off: the effective sample size is 1, and k-hat says so in either precision."""
+    for spread in (10.0, 30.0, 100.0, 1000.0):
+        logs = spread * np.random.default_rng(3).normal(size=2000)
+        found = [float(jax.jit(nx.pareto_smooth)(logs.astype(dtype))[1]) for dtype in DTYPES]
+        assert min(found) > 2
+        np.testing.assert_allclose(found, found[-1], rtol=1e-3)
+
+
+def test_weights_of_zero_are_no_part_of_the_tail():
+    logs = np.full(1000, -np.inf)
+    logs[::50] = np.random.default_rng(4).normal(size=20)
+    for dtype in DTYPES:
+        smoothed, shape = nx.pareto_smooth(logs.astype(dtype))
+        fitted, _ = nx.fit_generalized_pareto(np.exp(logs[::50]).astype(dtype))
+        np.testing.assert_allclose(shape, fitted, atol=0.02)  # the grids differ in their number of points
+        np.testing.assert_array_equal(np.isfinite(smoothed), np.isfinite(logs))

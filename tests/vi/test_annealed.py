@@ -67,6 +67,20 @@ def test_chains_estimate_the_evidence(transition, step_size):
     assert found.final.shape == (4000, 1)
 
 
+def test_one_number_is_annealed_like_a_vector_of_one():
+    scalar = distributions.Normal(DTYPE(0.3), DTYPE(np.sqrt(0.6)))
+    options = {"betas": [0.0, 0.5, 1.0], "num_chains": 3, "step_size": 0.3}
+    found = jax.jit(
+        lambda key: (
+            vi.ais_bound(key, lambda p, z: log_joint(p, z[None]), scalar, None, **options),
+            vi.ais_bound(key, log_joint, guide(), None, **options),
+        )
+    )(jax.random.key(5))
+    assert found[0].final.shape == (3,)
+    assert float(found[0].acceptance) > 0.5
+    np.testing.assert_allclose(found[0].log_weights, found[1].log_weights, rtol=1e-4)
+
+
 def test_a_step_that_is_too_long_is_seen():
     found = vi.ais_bound(
         jax.random.key(0), log_joint, guide(), None, betas=[0.0, 0.5, 1.0], num_chains=8, step_size=1e6
@@ -81,6 +95,8 @@ def test_annealing_refuses():
         ({"betas": [0.0, 0.9]}, "increase from 0 to 1"),
         ({"num_chains": 0}, "num_chains must be at least 1"),
         ({"transition": "gibbs"}, "'hmc', 'ula' or a function"),
+        ({"step_size": 0.0}, "step_size is 0.0, expected a positive number"),
+        ({"num_leapfrog": 0}, "num_leapfrog is 0, expected at least 1"),
     ):
         with pytest.raises(ValueError, match=match):
             vi.ais_bound(jax.random.key(0), log_joint, guide(), None, **{**options, **change})
@@ -115,7 +131,7 @@ def test_report_of_estimators_agrees_with_the_exact_moments():
         error = np.sqrt(float(variance.logits) / 4000)
         assert abs(float(found[name].mean[0]) - float(mean.logits)) <= 4.5 * error + 1e-5
         np.testing.assert_allclose(found[name].variance[0], variance.logits, rtol=0.15, atol=1e-6)
-        assert found[name].seconds > 0
+        assert found[name].cost > 0
     np.testing.assert_allclose(diagnostics.snr(np.array([1.0, 2.0, 3.0], DTYPE)), 2.0, rtol=1e-6)
     with pytest.raises(ValueError, match="S at least 2"):
         diagnostics.snr(np.zeros((1, 3), DTYPE))

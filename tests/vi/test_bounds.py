@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from depthjax import distributions, numerics, vi
 
@@ -78,6 +79,15 @@ def test_objectives_check_their_input():
         fn(jax.random.key(0), guide(), ())
     with pytest.raises(TypeError, match="distribution record or a function"):
         vi.as_guide(3)
+    with pytest.raises(ValueError, match="num_samples is 0, expected at least 1"):
+        vi.log_weights(jax.random.key(0), log_joint, guide(), None, num_samples=0)
+    for call in (
+        lambda f: vi.log_weights(jax.random.key(0), f, guide(), None, num_samples=2),
+        lambda f: vi.posterior_summary(jax.random.key(0), f, guide(), None, num_draws=30),
+        lambda f: vi.ais_bound(jax.random.key(0), f, guide(), None, betas=[0.0, 1.0], num_chains=2),
+    ):
+        with pytest.raises(ValueError, match=r"returned shape \(2,\), expected \(\): f sees one z"):
+            call(lambda _, z: jnp.stack([z, z]))
 
 
 def normal_renyi(alpha, loc=0.3, variance=0.6, target=0.8, target_variance=1 / 3):
@@ -119,6 +129,49 @@ def test_renyi_orders_have_their_limits():
     np.testing.assert_allclose(vi.renyi_bound(some, alpha=0.5), 2 * np.log(0.5), rtol=8 * EPS)
 
 
+@pytest.mark.parametrize("alpha", [-1.0, 0.0, 0.5, 0.99, 1 - 1e-6, 1.0, 1 + 1e-4, 1.5, 3.0])
+def test_renyi_bound_has_a_gradient_in_its_order(alpha):
+    """Of a traced order, against the cumulants near 1 and the quotient rule elsewhere."""
+    x = np.random.default_rng(4).normal(size=30)
+    order, centred = 1 - alpha, x - x.mean()
+    if abs(order) < 1e-3:
+        want = x.mean() + order * x.var() / 2 + order**2 * (centred**3).mean() / 6
+        slope = -x.var() / 2 - order * (centred**3).mean() / 3
+    else:
+        weights = np.exp(order * x)
+        want = np.log(weights.mean()) / order
+        slope = -(weights @ x / weights.sum() - want) / order
+    got = jax.jit(jax.value_and_grad(lambda a: vi.renyi_bound(jnp.asarray(x, DTYPE), alpha=a)))(DTYPE(alpha))
+    # Near 1 float32 holds the order itself to 6e-8, and the formula above three cumulants.
+    np.testing.assert_allclose(got, [want, slope], rtol=1e-3 if DTYPE == np.float32 else 1e-7)
+
+
+def test_weights_that_are_zero_or_not_a_number_in_every_bound():
+    bounds = {
+        "elbo": vi.elbo,
+        "iwae": vi.iwae_bound,
+        "renyi 0.5": lambda w: vi.renyi_bound(w, alpha=0.5),
+        "renyi 2": lambda w: vi.renyi_bound(w, alpha=2.0),
+        "cubo": vi.cubo,
+        "left": lambda w: vi.tvo(w, betas=[0.0, 0.5, 1.0]),
+        "right": lambda w: vi.tvo(w, betas=[0.0, 0.5, 1.0], rule="right"),
+        "jackknife": vi.jackknife_bound,
+        "jackknife 2": lambda w: vi.jackknife_bound(w, order=2),
+    }
+    none = jnp.full(4, -jnp.inf, DTYPE)
+    some = jnp.asarray([-np.inf, 0.3, 1.0, -0.2], DTYPE)
+    for name, bound in bounds.items():
+        assert float(bound(none)) == -np.inf, name
+        assert np.isfinite(jax.grad(bound)(none)).all(), name
+        assert np.isfinite(jax.grad(bound)(some)).all(), name
+        assert np.isnan(bound(some.at[2].set(jnp.nan))), name
+    live = np.asarray(some[1:], np.float64)
+    np.testing.assert_allclose(bounds["renyi 0.5"](some), 2 * np.log(np.exp(live / 2).sum() / 4), rtol=16 * EPS)
+    np.testing.assert_allclose(bounds["cubo"](some), 0.5 * np.log(np.exp(2 * live).sum() / 4), rtol=16 * EPS)
+    tempered = [np.exp(b * live) @ live / np.exp(b * live).sum() for b in (0.5, 1.0)]
+    np.testing.assert_allclose(bounds["right"](some), np.mean(tempered), rtol=16 * EPS)
+
+
 def test_cubo_and_thermodynamic_sums_on_a_discrete_model():
     """Outcomes repeated as often as the guide draws them make every average exact."""
     joint, q = np.array([0.2, 0.05, 0.15]), np.array([0.5, 0.2, 0.3])
@@ -134,6 +187,19 @@ def test_cubo_and_thermodynamic_sums_on_a_discrete_model():
     middle = vi.tvo(draws, betas=np.linspace(0, 1, 65), rule="trapezoid")
     np.testing.assert_allclose(middle, np.log(0.4), atol=1e-4)
     np.testing.assert_allclose(vi.tvo(draws, betas=[0.0, 1.0]), vi.elbo(draws), rtol=8 * EPS)
+
+
+def test_sandwich_of_the_evidence_on_the_normal_model():
+    """Draws at equidistant levels stand for the guide; the values are those of quadrature."""
+    z = stats.norm(0.3, np.sqrt(0.6)).ppf((np.arange(100_000) + 0.5) / 100_000)
+    log_w = jax.jit(jax.vmap(lambda v: log_joint(None, v) - guide().log_prob(v)))(jnp.asarray(z, DTYPE))
+    betas = np.linspace(0, 1, 6)
+    left, right = (float(vi.tvo(log_w, betas=betas, rule=rule)) for rule in ("left", "right"))
+    chi = float(vi.cubo(log_w))
+    np.testing.assert_allclose([left, right, chi], [-1.6822241824, -1.5300019602, -1.40242485], atol=3e-4)
+    np.testing.assert_allclose(vi.elbo(log_w), ELBO, atol=3e-4)
+    np.testing.assert_allclose(vi.iwae_bound(log_w), LOG_EVIDENCE, atol=3e-4)
+    assert ELBO < IWAE_2 < left < LOG_EVIDENCE < right < chi
 
 
 def test_jackknife_removes_the_leading_bias():
@@ -164,6 +230,7 @@ def test_evidence_tail():
     ("call", "match"),
     [
         (lambda w: vi.renyi_bound(w, alpha=np.nan), "alpha must be a number"),
+        (lambda w: vi.renyi_bound(w, alpha=w), r"alpha must be a scalar, got shape \(4,\)"),
         (lambda w: vi.cubo(w, order=1.0), "order must be above 1, got 1.0"),
         (lambda w: vi.tvo(w, betas=[0.1, 1.0]), "increase from 0 to 1"),
         (lambda w: vi.tvo(w, betas=[0.0, 0.5, 0.5, 1.0]), "increase from 0 to 1"),

@@ -52,6 +52,32 @@ def test_normal_gamma_bound_is_below_the_evidence():
     assert again.elbo_trace.shape == (3,)
 
 
+def test_data_without_spread():
+    """The prior alone tells the precision, by the fixed point of two numbers; without a prior there is no answer."""
+    loc0, precision0, shape0, rate0, n = 1.5, 0.7, 1.2, 0.8, 5
+    found = jax.jit(lambda x: vi.normal_gamma_cavi(x, loc0=loc0, precision0=precision0, shape0=shape0, rate0=rate0))(
+        np.ones(n, DTYPE)
+    )
+    assert found.converged
+    shape, loc = shape0 + (n + 1) / 2, (precision0 * loc0 + n) / (precision0 + n)
+    squares = n * (1 - loc) ** 2 + precision0 * (loc - loc0) ** 2
+    rate = rate0
+    for _ in range(200):  # (precision0 + n) of variance 1 / ((precision0 + n) E tau) is 1 / E tau
+        rate = rate0 + 0.5 * (squares + rate / shape)
+    tol = 2e-5 if X64 else 1e-3  # the bound stands still to the square of that
+    np.testing.assert_allclose([found.params.rate, found.params.loc], [rate, loc], rtol=tol)
+    np.testing.assert_allclose(found.params.precision, (precision0 + n) * shape / rate, rtol=tol)
+    flat = vi.normal_gamma_cavi(np.ones(n, DTYPE), precision0=0.0, shape0=0.0, rate0=0.0)
+    assert not flat.converged
+
+
+def test_a_bound_that_is_not_finite_does_not_stand():
+    for bound in (jnp.inf, -jnp.inf, jnp.nan):
+        found = vi.cavi(DTYPE(0), lambda x: x + 1, lambda x, bound=bound: jnp.where(x > 1, bound, x))
+        assert not found.converged
+        assert int(found.num_steps) == 2
+
+
 def test_correlated_normal_contracts_by_the_square_of_the_correlation():
     rho = 0.6
 
@@ -145,7 +171,7 @@ def test_gaussian_mixture_leaves_components_empty():
 
 def test_refusals():
     x = np.zeros(4, DTYPE)
-    with pytest.raises(ValueError, match=r"x is \(n,\), got shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"x is \(n,\) with n >= 1, got shape \(2, 2\)"):
         vi.normal_gamma_cavi(np.zeros((2, 2), DTYPE), precision0=1.0, shape0=1.0, rate0=1.0)
     with pytest.raises(ValueError, match=r"num_components in 1\.\.n"):
         vi.unit_variance_mixture_cavi(jax.random.key(0), x, num_components=5, prior_variance=1.0)

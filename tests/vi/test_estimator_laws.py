@@ -116,3 +116,13 @@ def test_a_function_of_more_than_one_number_is_refused(name):
 def test_no_samples_are_refused(name, options):
     with pytest.raises(ValueError, match=f"{name}.* num_samples must be at least 1, got 0"):
         getattr(vi, name)(num_samples=0, **options)
+
+
+@pytest.mark.skipif(jax.config.jax_enable_x64, reason="exported in float32")
+@pytest.mark.parametrize("name", NAMES)
+def test_exports_for_every_platform(name):
+    case = ALL[name]
+    fn = vi.value_and_grad(case.estimator, case.objective(case.function), case.guide(0))
+    args = jax.random.key(0), case.guide(0), case.estimator.init(case.guide(0)), *case.batch
+    exported = jax.export.export(jax.jit(lambda *a: fn(*a)[:3]), platforms=("cpu", "cuda", "tpu"))(*args)
+    assert "f64" not in exported.mlir_module()

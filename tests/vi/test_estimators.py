@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.special import logsumexp
 
 from depthjax import distributions, vi
+from depthjax.vi._vimco import bounds_without
 
 DTYPE = np.float64 if jax.config.jax_enable_x64 else np.float32
 EPS = float(np.finfo(DTYPE).eps)
@@ -194,6 +196,21 @@ def test_vimco_with_weights_of_zero():
         draws = jnp.asarray([z])
         gradient = jax.grad(lambda p, d=draws: estimator.surrogate(p, (), d, q, objective)[0])(q)
         assert np.isfinite(gradient.logits).all(), z
+
+
+@pytest.mark.parametrize("mean", ["geometric", "arithmetic"])
+def test_bounds_of_vimco_without_one_weight(mean):
+    """Each by itself, also where the weight left out is all that there is to single precision."""
+    rows = np.array([[0.3, -1.0, 2.0], [-700.0, 0.0, 300.0], [5.0, 5.0, 5.0], [900.0, 899.0, -900.0]])
+    rows = np.concatenate([rows, [[-np.inf, 0.0, 1.0], [-np.inf, -np.inf, 1.0]]])
+    found = jax.jit(jax.vmap(lambda row: bounds_without(row, mean)))(jnp.asarray(rows, DTYPE))
+    want = np.empty_like(rows)
+    for i, row in enumerate(rows):
+        for k in range(3):
+            others = np.delete(row, k)
+            new = np.mean(others) if mean == "geometric" else logsumexp(others) - np.log(2)
+            want[i, k] = logsumexp([*others, new]) - np.log(3)
+    np.testing.assert_allclose(found, want, rtol=8 * EPS, atol=8 * EPS)
 
 
 MEAN, SCALE = 0.7, 1.3

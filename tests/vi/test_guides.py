@@ -153,11 +153,16 @@ def test_robbins_monro_and_svi():
     with pytest.raises(ValueError, match="scale is positive"):
         vi.robbins_monro(scale=0.0, forgetting=0.7)
     prior, data = np.array([1.0, 2.0], DTYPE), np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 1.0]], DTYPE)
-    each = [vi.svi_update(prior * 5, prior, row, num_data=3, rho=0.4) for row in data]
-    whole = vi.svi_update(prior * 5, prior, data.sum(0), num_data=3, batch_size=3, rho=0.4)
+    each = [vi.svi_update(prior * 5, prior, row[None], num_data=3, rho=0.4) for row in data]
+    whole = vi.svi_update(prior * 5, prior, data, num_data=3, rho=0.4)
     np.testing.assert_allclose(np.mean(each, axis=0), whole, rtol=16 * EPS)
-    with pytest.raises(ValueError, match="batch_size"):
-        vi.svi_update(prior, prior, prior, num_data=3, batch_size=4, rho=0.1)
+    np.testing.assert_allclose(whole, 0.6 * 5 * prior + 0.4 * (prior + data.sum(0)), rtol=16 * EPS)
+    with pytest.raises(ValueError, match=r"batch of 3 is outside 1..num_data = 2"):
+        vi.svi_update(prior, prior, data, num_data=2, rho=0.1)
+    with pytest.raises(ValueError, match=r"shapes \(2,\), expected one leading axis"):
+        vi.svi_update(prior, prior, prior, num_data=3, rho=0.1)
+    with pytest.raises(ValueError, match=r"rho must lie in \[0, 1\], got 1.5"):
+        vi.svi_update(prior, prior, data, num_data=3, rho=1.5)
 
 
 def test_implicit_derivatives():
@@ -172,5 +177,46 @@ def test_implicit_derivatives():
         jax.vmap(jax.grad(lambda a, v: vi.implicit_reparameterize(distributions.Gamma(a, DTYPE(1)), v)), (None, 0))
     )(gamma.concentration, draws)
     np.testing.assert_allclose(np.mean(slopes), 1.0, rtol=5e-3)
+    far = jax.grad(lambda d: vi.implicit_reparameterize(d, DTYPE(25.0)))(distributions.Normal(DTYPE(0), DTYPE(1)))
+    np.testing.assert_allclose([far.loc, far.scale], [1.0, 25.0], rtol=1e-4)
     with pytest.raises(TypeError, match="no continuous cdf"):
         vi.implicit_reparameterize(distributions.Bernoulli(DTYPE(0.1)), 1)
+    with pytest.raises(ValueError, match=r"shape \(2,\), expected \(\)"):
+        vi.implicit_reparameterize(q, np.zeros(2, DTYPE))
+
+
+def test_implicit_derivatives_of_products_and_mixtures():
+    """Against differences of the cdfs, the second coordinate's given the first."""
+    parts = distributions.Normal(DTYPE(0.4), DTYPE(1.7)), distributions.Gamma(DTYPE(2.5), DTYPE(1.3))
+    slopes = jax.jit(jax.grad(lambda d: jnp.sum(vi.implicit_reparameterize(d, np.array([1.1, 0.9], DTYPE)))))(
+        distributions.Product(parts)
+    )
+    step = 1e-5
+    gamma = (stats.gamma(2.5 + step).cdf(0.9 * 1.3) - stats.gamma(2.5 - step).cdf(0.9 * 1.3)) / (2 * step)
+    gamma = -gamma / (1.3 * stats.gamma(2.5).pdf(0.9 * 1.3))
+    normal, of_gamma = slopes.components
+    want = [1.0, 0.7 / 1.7, gamma, -0.9 / 1.3]
+    got = [normal.loc, normal.scale, of_gamma.concentration, of_gamma.rate]
+    np.testing.assert_allclose(got, want, rtol=1e-6 if X64 else 2e-4)
+
+    locs, scales = np.array([[-1.0, 0.0], [1.0, 2.0]]), np.array([[1.0, 0.5], [0.7, 1.0]])
+    z, logits = np.array([0.2, 0.8]), np.array([0.3, -0.2])
+
+    def conditional(logits, x):
+        first = np.exp(logits) * stats.norm(locs[:, 0], scales[:, 0]).pdf(x[0])
+        marginal = np.exp(logits) @ stats.norm(locs[:, 0], scales[:, 0]).cdf(x[0]) / np.exp(logits).sum()
+        return np.array([marginal, first @ stats.norm(locs[:, 1], scales[:, 1]).cdf(x[1]) / first.sum()])
+
+    def differences(f, at):
+        return np.stack([(f(at + step * e) - f(at - step * e)) / (2 * step) for e in np.eye(2)], -1)
+
+    want = -np.linalg.solve(
+        differences(lambda x: conditional(logits, x), z), differences(lambda t: conditional(t, z), logits)
+    )
+    parts = jax.vmap(distributions.Normal)(jnp.asarray(locs, DTYPE), jnp.asarray(scales, DTYPE))
+    got = jax.jit(
+        jax.jacobian(
+            lambda t: vi.implicit_reparameterize(distributions.MixtureSameFamily(t, parts), jnp.asarray(z, DTYPE))
+        )
+    )(jnp.asarray(logits, DTYPE))
+    np.testing.assert_allclose(got, want, rtol=1e-6 if X64 else 2e-4)

@@ -66,8 +66,8 @@ def test_natural_parameters_after_a_step():
     eta = {"a": jnp.asarray([0.7, 0.2], DTYPE), "b": jnp.asarray(-2.0, DTYPE)}
 
     def step(index):
-        statistics = {"a": jnp.sum(X[index], axis=0), "b": jnp.asarray(-0.5 * len(index), DTYPE)}
-        return vi.svi_update(eta, prior, statistics, num_data=NUM_DATA, batch_size=len(index), rho=0.3)
+        statistics = {"a": X[index], "b": jnp.full(len(index), -0.5, DTYPE)}
+        return vi.svi_update(eta, prior, statistics, num_data=NUM_DATA, rho=0.3)
 
     steps = [step(index) for index in BATCHES]
     for name, per_datum in (("a", np.asarray(X)), ("b", np.full(NUM_DATA, -0.5))):

@@ -18,7 +18,7 @@ pytestmark = [
 DRAWS, COSTLY_DRAWS = 200_000, 20_000
 
 
-def full_rank(model, rough, num_steps):
+def full_rank(model, rough, num_steps, **options):
     """Natural gradients, from the mode where there is one (a centred hierarchy has none) and else from unit scale."""
     found = jax.jit(lambda z: vi.laplace(model.raw_density, z))(rough)
     start, precision = rough, jnp.eye(len(rough))
@@ -27,7 +27,7 @@ def full_rank(model, rough, num_steps):
     init, update = vi.variational_online_newton(
         model.raw_density,
         step_size=vi.robbins_monro(scale=2.0, delay=20.0, forgetting=0.75),
-        num_samples=32,
+        **options,
     )
     keys = jax.random.split(jax.random.key(0), num_steps)
     state, _ = jax.jit(lambda s, ks: jax.lax.scan(lambda s, k: (update(k, s), None), s, ks))(
@@ -61,24 +61,19 @@ def flow_around(model, guide, num_steps):
 
 
 def errors_and_khat(model, guide, draws, count):
-    """Largest errors of raw and corrected means in posterior standard deviations, and k-hat."""
+    """Largest errors of raw and corrected means in posterior standard deviations, and k-hat.
 
-    @jax.jit
-    def run(key):
-        z, log_q = guide.sample_and_log_prob(key, (count,))
-        return jax.vmap(model.constrain)(z), jax.lax.map(model.raw_density, z, batch_size=2000) - log_q
-
-    values, log_weights = run(jax.random.key(1))
-    smoothed, values = diagnostics.psis(log_weights), np.asarray(values)
+    In two compiled functions: two batches of factorisations in one of them wait for each other's threads on few cores.
+    """
+    z, log_q = jax.jit(lambda key: guide.sample_and_log_prob(key, (count,)))(jax.random.key(1))
+    values = np.asarray(jax.jit(jax.vmap(model.constrain))(z))
+    log_weights = jax.jit(lambda z: jax.lax.map(model.raw_density, z, batch_size=2000))(z) - log_q
+    smoothed = diagnostics.psis(log_weights)
     means = values.mean(0), np.exp(np.asarray(smoothed.log_weights)) @ values
     return [np.max(np.abs(mean - draws.mean(0)) / draws.std(0)) for mean in means], float(smoothed.khat)
 
 
-# Without the Poisson process: fits through its factorisations did not end on two cores. Its density is tested.
-FITTED = sorted(set(MODELS) - {"gp_pois_regr-gp_pois_regr"})
-
-
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", sorted(MODELS))
 def test_means_of_the_better_guide(name):
     """Raw or corrected means within 0.05 posterior standard deviations, or a k-hat that warns.
 
@@ -88,7 +83,9 @@ def test_means_of_the_better_guide(name):
     few = np.asarray(jax.vmap(model.unconstrain)(draws[::50]))
     is_costly = "lotka" in name
     count, num_steps = (COSTLY_DRAWS, 300) if is_costly else (DRAWS, 1500)
-    guide = full_rank(model, jnp.asarray(few.mean(0) + 2 * few.std(0)), num_steps)
+    # Hessians through the factorisation of a covariance cost a hundred gradients.
+    options = {"num_samples": 512, "hessian": "reparam"} if "pois" in name else {"num_samples": 32}
+    guide = full_rank(model, jnp.asarray(few.mean(0) + 2 * few.std(0)), num_steps, **options)
     errors, khat = errors_and_khat(model, guide, draws, count)
     found = {"full rank": (errors, khat)}
     if min(errors) >= 0.05:
@@ -113,7 +110,7 @@ GAPS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(GAPS))
+@pytest.mark.parametrize("name", sorted(MODELS))
 def test_gap_of_independent_normals_on_a_normal_surrogate(name):
     _, draws, model = loaded(name)
     raw = np.asarray(jax.vmap(model.unconstrain)(draws))
@@ -137,5 +134,6 @@ def test_gap_of_independent_normals_on_a_normal_surrogate(name):
     gap = 0.5 * (np.diag(precision) @ variance - size + loc @ precision @ loc)
     gap += np.sum(np.log(np.diag(factor))) - 0.5 * np.sum(np.log(variance))
     exact = np.sum(np.log(np.diag(factor))) + 0.5 * np.sum(np.log(np.diag(precision)))
-    np.testing.assert_allclose(gap, exact, rtol=0.02)
-    np.testing.assert_allclose(exact, GAPS[name], rtol=0.02, atol=0.006)
+    np.testing.assert_allclose(gap, exact, rtol=0.02, atol=1e-4)  # one gap is a thousandth of a nat
+    if name in GAPS:
+        np.testing.assert_allclose(exact, GAPS[name], rtol=0.02, atol=0.006)

@@ -17,13 +17,13 @@ class EstimatorReport(NamedTuple):
         mean: (P,) over the repetitions, the leaves of the gradient in one vector.
         variance: (P,) of one gradient.
         snr: (P,) |mean| over standard deviation; infinite where there is no variance.
-        seconds: time of one compiled gradient.
+        cost: time of one compiled gradient, seconds.
     """
 
     mean: jax.Array
     variance: jax.Array
     snr: jax.Array
-    seconds: float
+    cost: float
 
 
 def snr(per_sample: ArrayLike) -> jax.Array:
@@ -85,6 +85,6 @@ def _report(estimator, f, q, params, batch, keys):
     jax.block_until_ready(one(keys[0], params, state, *batch))
     start = time.perf_counter()
     jax.block_until_ready(one(keys[0], params, state, *batch))
-    seconds = time.perf_counter() - start
+    cost = time.perf_counter() - start
     found = jax.jit(lambda ks, *args: jax.lax.map(lambda k: gradient(k, *args), ks))(keys, params, state, *batch)
-    return EstimatorReport(jnp.mean(found, axis=0), jnp.var(found, axis=0, ddof=1), snr(found), seconds)
+    return EstimatorReport(jnp.mean(found, axis=0), jnp.var(found, axis=0, ddof=1), snr(found), cost)

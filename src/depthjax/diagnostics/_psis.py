@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._options import at_least
 from depthjax.numerics import pareto_smooth
 
 
@@ -58,11 +59,15 @@ def khat_threshold(num_samples: int) -> float:
     """Largest k-hat at which `num_samples` draws suffice: min(1 - 1/log10(S), 0.7).
 
     Args:
-        num_samples: S.
+        num_samples: S, at least 2.
+
+    Raises:
+        ValueError: num_samples < 2.
 
     Source:
         Vehtari et al., Pareto Smoothed Importance Sampling (2024), sec. 3.2.4.
     """
+    at_least("khat_threshold", "num_samples", num_samples, 2)
     return min(1.0 - 1.0 / math.log10(num_samples), 0.7)
 
 
@@ -73,7 +78,15 @@ def ess(log_weights: ArrayLike) -> jax.Array:
         log_weights: (S,) nats, unnormalised.
 
     Returns:
-        () between 1 and S.
+        () between 1 and S; NaN where no weight is positive.
+
+    Raises:
+        ValueError: log_weights is not (S,).
+
+    Source:
+        Kong, A Note on Importance Sampling Using Standardized Weights (1992).
     """
     log_weights = jnp.asarray(log_weights)
+    if log_weights.ndim != 1 or not log_weights.size:
+        raise ValueError(f"ess: log_weights is (S,), got shape {log_weights.shape}")
     return jnp.exp(2.0 * jax.nn.logsumexp(log_weights) - jax.nn.logsumexp(2.0 * log_weights))

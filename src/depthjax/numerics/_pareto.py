@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.numerics._logs import log1mexp
+
 _PRIOR_WEIGHT = 10.0
 _PRIOR_SHAPE = 0.5
 _LEAST_TAIL = 5
@@ -24,8 +26,8 @@ def fit_generalized_pareto(x: ArrayLike) -> tuple[jax.Array, jax.Array]:
     Raises:
         ValueError: if `x` is not one-dimensional.
 
-    Numerics: a weighted mean over a fixed grid of `30 + sqrt(n)` profile-likelihood points; no iteration. `x` is
-        scaled by its largest value, so its unit does not matter.
+    Numerics: a weighted mean over a fixed grid of `30 + sqrt(n)` profile-likelihood points; no iteration. It works with
+        logarithms of `x` over its largest value, so its unit does not matter, nor how many orders it spans.
 
     Source: Zhang and Stephens, "A new and efficient estimation method for the generalized Pareto distribution",
         2009; Vehtari et al., "Pareto smoothed importance sampling", 2024, appendix C (the prior).
@@ -33,36 +35,74 @@ def fit_generalized_pareto(x: ArrayLike) -> tuple[jax.Array, jax.Array]:
     x = jnp.asarray(x)
     if x.ndim != 1:
         raise ValueError(f"fit_generalized_pareto: expected exceedances of shape (n,), got {x.shape}")
-    size = x.shape[0]
-    if size < _LEAST_TAIL:
+    if x.shape[0] < _LEAST_TAIL:
         return jnp.asarray(jnp.inf, x.dtype), jnp.asarray(jnp.nan, x.dtype)
-    ordered = jnp.sort(x)
-    largest = ordered[-1]
-    usable = jnp.all(jnp.isfinite(x)) & (largest > 0.0) & (ordered[0] >= 0.0)
-    ordered = jnp.where(usable, ordered, 1.0) / jnp.where(usable, largest, 1.0)
-    quartile = jnp.maximum(ordered[int(size / 4 + 0.5) - 1], jnp.finfo(x.dtype).eps)
+    usable = jnp.all(jnp.isfinite(x)) & (jnp.max(x) > 0.0) & (jnp.min(x) >= 0.0)
+    ordered = jnp.sort(jnp.where(usable, x, 1.0))
+    positive = ordered > 0.0
+    log_x = jnp.where(positive, jnp.log(jnp.where(positive, ordered, 1.0)), -jnp.inf)
+    shape, log_scale = _fit(log_x, jnp.ones_like(positive))
+    return jnp.where(usable, shape, jnp.inf), jnp.where(usable, jnp.exp(log_scale), jnp.nan)
+
+
+def _fit(log_x: jax.Array, counted: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Shape and log scale for ascending logarithms, the last of them finite; those `counted` are the last ones."""
+    dtype, size = log_x.dtype, log_x.shape[0]
+    count = jnp.sum(counted).astype(dtype)
+    largest = log_x[-1]
+    log_x = log_x - largest
+
+    def mean(values):
+        return jnp.sum(jnp.where(counted, values, 0.0), axis=-1) / count
+
+    quarter = size - count.astype(jnp.int32) + (count / 4 + 0.5).astype(jnp.int32) - 1
+    smallest = jnp.min(jnp.where(log_x > -jnp.inf, log_x, 0.0))
+    log_quartile = jnp.maximum(log_x[quarter], smallest)
     num_points = 30 + int(math.sqrt(size))
-    grid = 1.0 - jnp.sqrt(num_points / (jnp.arange(1, num_points + 1, dtype=x.dtype) - 0.5))
-    theta = grid / (3.0 * quartile) + 1.0
-    shapes = jnp.mean(jnp.log1p(-theta[:, None] * ordered[None, :]), axis=1)
+    gap = jnp.sqrt(num_points / (jnp.arange(1, num_points + 1, dtype=dtype) - 0.5)) - 1.0
+    log_theta, sign = _grid(jnp.log(gap / 3) - log_quartile)
+
+    shapes = mean(_log_one_minus(log_theta[:, None], sign[:, None], log_x[None]))
     # A grid point at zero is the exponential limit, where theta / shape tends to -1 / mean.
-    flat = jnp.abs(theta) < jnp.finfo(x.dtype).eps
-    ratio = jnp.where(flat, 1.0 / jnp.mean(ordered), -theta / jnp.where(flat, 1.0, shapes))
-    log_likelihood = size * (jnp.log(ratio) - shapes - 1.0)
-    mean_theta = jnp.sum(theta * jax.nn.softmax(log_likelihood))
-    shape = jnp.mean(jnp.log1p(-mean_theta * ordered))
-    level = jnp.abs(mean_theta) < jnp.finfo(x.dtype).eps
-    scale = jnp.where(level, jnp.mean(ordered), -shape / jnp.where(level, 1.0, mean_theta)) * largest
-    shrunk = (size * shape + _PRIOR_WEIGHT * _PRIOR_SHAPE) / (size + _PRIOR_WEIGHT)
-    return jnp.where(usable, shrunk, jnp.inf), jnp.where(usable, scale, jnp.nan)
+    log_eps, log_mean_x = math.log(jnp.finfo(dtype).eps), jnp.log(mean(jnp.exp(log_x)))
+    flat = log_theta < log_eps
+    log_ratio = jnp.where(flat, -log_mean_x, log_theta - _log_size(shapes, flat))
+    weights = jax.nn.log_softmax(count * (log_ratio - shapes - 1.0))
+    log_mean, mean_sign = jax.nn.logsumexp(weights + log_theta, b=sign, return_sign=True)
+    shape = mean(_log_one_minus(log_mean, mean_sign, log_x))
+    level = log_mean < log_eps
+    log_scale = largest + jnp.where(level, log_mean_x, _log_size(shape, level) - log_mean)
+    shrunk = (count * shape + _PRIOR_WEIGHT * _PRIOR_SHAPE) / (count + _PRIOR_WEIGHT)
+    return shrunk, log_scale
 
 
-def _quantiles(shape, scale, num_points):
-    """Quantiles of the fitted law at `(i - 1/2) / num_points`."""
-    log_survival = jnp.log1p(-(jnp.arange(1, num_points + 1, dtype=scale.dtype) - 0.5) / num_points)
-    flat = jnp.abs(shape) < jnp.finfo(scale.dtype).eps
-    power = jnp.expm1(-shape * log_survival) / jnp.where(flat, 1.0, shape)
-    return scale * jnp.where(flat, -log_survival, power)
+def _grid(log_slopes):
+    """Logarithm of the size, and sign, of theta = 1 - slope: it is steep and negative where the tail is heavy."""
+    steep = log_slopes > 1.0
+    theta = 1.0 - jnp.exp(jnp.where(steep, 0.0, log_slopes))
+    size = jnp.log(jnp.maximum(jnp.abs(theta), jnp.finfo(theta.dtype).tiny))
+    far = log_slopes + log1mexp(jnp.where(steep, -log_slopes, -1.0))
+    return jnp.where(steep, far, size), jnp.where(steep | (theta < 0), -1.0, 1.0).astype(theta.dtype)
+
+
+def _log_one_minus(log_theta, sign, log_x):
+    """log(1 - theta x) for x of at most 1 and theta below 1."""
+    steep = (sign < 0) & (log_theta > 0)
+    product = jnp.exp(jnp.where(steep, 0.0, log_theta) + log_x)
+    return jnp.where(steep, jax.nn.softplus(log_theta + log_x), jnp.log1p(-sign * product))
+
+
+def _log_size(values, ignored):
+    return jnp.log(jnp.abs(jnp.where(ignored, 1.0, values)))
+
+
+def _log_quantiles(shape, log_scale, levels):
+    """Logarithms of quantiles of the fitted law."""
+    log_survival = jnp.log1p(-levels)
+    flat = jnp.abs(shape) < jnp.finfo(shape.dtype).eps
+    powers = -jnp.where(flat, 1.0, shape) * log_survival
+    curved = jnp.maximum(powers, 0.0) + log1mexp(-jnp.abs(powers)) - _log_size(shape, flat)
+    return log_scale + jnp.where(flat, jnp.log(-log_survival), curved)
 
 
 def pareto_smooth(log_weights: ArrayLike) -> tuple[jax.Array, jax.Array]:
@@ -73,12 +113,14 @@ def pareto_smooth(log_weights: ArrayLike) -> tuple[jax.Array, jax.Array]:
 
     Returns:
         `(smoothed, shape)`: log-weights `(n,)` in the same order and unit, none above the largest raw one, and
-        the shape k, the diagnostic k-hat (reliable below 0.7). Where the tail of `min(n / 5, 3 sqrt(n))` has
-        fewer than five values, or is constant, the weights are unchanged and k is inf. A NaN, a +inf or only
-        -inf weights give NaN for both.
+        the shape k, the diagnostic k-hat (reliable below 0.7). The tail is what lies above the largest weight but
+        `min(n / 5, 3 sqrt(n))`; where it has fewer than five values the weights are unchanged and k is inf. A NaN, a
+        +inf or only -inf weights give NaN for both.
 
     Raises:
         ValueError: if `log_weights` is not one-dimensional.
+
+    Numerics: on logarithms throughout, so that a tail of hundreds of nats has the large k that it should have.
 
     Source: Vehtari, Simpson, Gelman, Yao and Gabry, "Pareto smoothed importance sampling", 2024, section 3.
     """
@@ -93,14 +135,21 @@ def pareto_smooth(log_weights: ArrayLike) -> tuple[jax.Array, jax.Array]:
     ordered = log_weights[order]
     largest = ordered[-1]
     valid = ~jnp.any(jnp.isnan(log_weights)) & jnp.isfinite(largest)
-    relative = ordered - jnp.where(valid, largest, 0.0)
-    # A threshold of weight zero is raised to the smallest number, as the relative weights below it count for nothing.
-    threshold = jnp.maximum(jnp.exp(relative[size - tail - 1]), jnp.finfo(log_weights.dtype).tiny)
-    exceedances = jnp.maximum(jnp.exp(relative[size - tail :]) - threshold, 0.0)
-    shape, scale = fit_generalized_pareto(exceedances)
-    fitted = jnp.isfinite(shape) & jnp.isfinite(scale)
-    quantiles = _quantiles(jnp.where(fitted, shape, 0.5), jnp.where(fitted, scale, 1.0), tail)
-    smoothed = jnp.minimum(jnp.log(quantiles + threshold), 0.0) + jnp.where(valid, largest, 0.0)
-    ordered = ordered.at[size - tail :].set(jnp.where(fitted, smoothed, ordered[size - tail :]))
+    relative = jnp.where(valid, ordered - jnp.where(valid, largest, 0.0), 0.0)
+    threshold, above = relative[size - tail - 1], relative[size - tail :]
+    counted = above > threshold
+    count = jnp.sum(counted)
+    distance = jnp.where(counted & (threshold > -jnp.inf), above - jnp.maximum(threshold, -1e30), jnp.inf)
+    exceedances = jnp.where(counted, above + log1mexp(-distance), -jnp.inf)
+
+    enough = valid & (count >= _LEAST_TAIL)
+    filler = jnp.arange(1, tail + 1, dtype=above.dtype)
+    shape, log_scale = _fit(jnp.where(enough, exceedances, jnp.log(filler)), counted | ~enough)
+    rank = filler - (tail - count).astype(above.dtype)
+    levels = jnp.where(counted, rank - 0.5, 0.5) / jnp.maximum(count, 1).astype(above.dtype)
+    quantiles = jnp.logaddexp(_log_quantiles(shape, log_scale, levels), threshold)
+    smoothed = jnp.minimum(quantiles, 0.0) + jnp.where(valid, largest, 0.0)
+    ordered = ordered.at[size - tail :].set(jnp.where(enough & counted, smoothed, ordered[size - tail :]))
     result = jnp.zeros_like(ordered).at[order].set(ordered)
+    shape = jnp.where(enough, shape, jnp.inf)
     return jnp.where(valid, result, jnp.nan), jnp.where(valid, shape, jnp.nan)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.vi._bounds import iwae_bound
+from depthjax.core._options import at_least, positive
+from depthjax.vi._bounds import iwae_bound, one_number
 from depthjax.vi._guide import as_guide
 
 Transition = Callable[[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]], tuple[jax.Array, jax.Array]]
@@ -23,7 +24,7 @@ class AISResult(NamedTuple):
         upper_bound: () minus the mean reverse log weight, above it in expectation; NaN for the forward chains.
         log_evidence: () log of the mean weight (forward), or minus that of the reverse ones.
         acceptance: () mean acceptance rate of the transitions; 0 says that nothing moved.
-        final: (num_chains, d) last states.
+        final: (num_chains, *event) last states.
     """
 
     log_weights: jax.Array
@@ -42,11 +43,16 @@ def hmc_transition(*, step_size: ArrayLike, num_leapfrog: int = 10) -> Transitio
         num_leapfrog: steps in a trajectory.
 
     Returns:
-        `transition(key, z (d,), log_density) -> (z, acceptance)`.
+        `transition(key, z (*event), log_density) -> (z, acceptance)`.
+
+    Raises:
+        ValueError: a concrete step_size that is not positive, num_leapfrog < 1.
 
     Source:
         Neal, MCMC Using Hamiltonian Dynamics (2011), fig. 2.
     """
+    positive("hmc_transition", step_size=step_size)
+    at_least("hmc_transition", "num_leapfrog", num_leapfrog, 1)
 
     def transition(key, z, log_density):
         key_momentum, key_accept = jax.random.split(key)
@@ -62,7 +68,7 @@ def hmc_transition(*, step_size: ArrayLike, num_leapfrog: int = 10) -> Transitio
         first = momentum + 0.5 * step * force(z)
         (x, p), _ = jax.lax.scan(leap, (z, first), length=num_leapfrog)
         p = p - 0.5 * step * force(x)
-        change = log_density(x) - log_density(z) - 0.5 * (p @ p - momentum @ momentum)
+        change = log_density(x) - log_density(z) - 0.5 * jnp.sum(p * p - momentum * momentum)
         chance = jnp.where(jnp.isfinite(change), jnp.exp(jnp.minimum(change, 0.0)), 0.0)
         accepted = jax.random.uniform(key_accept, (), z.dtype) < chance
         return jnp.where(accepted, x, z), chance
@@ -77,7 +83,7 @@ def langevin_transition(*, step_size: ArrayLike) -> Transition:
         step_size: () of the proposal z + step^2/2 grad + step N(0, I).
 
     Returns:
-        `transition(key, z (d,), log_density) -> (z, acceptance)`.
+        `transition(key, z (*event), log_density) -> (z, acceptance)`.
 
     Source:
         Roberts and Tweedie, Exponential Convergence of Langevin Distributions (1996).
@@ -103,8 +109,8 @@ def ais_bound(
 
     Args:
         key: PRNG key.
-        log_joint: (params, z, *batch) -> () nats for one z of shape (d,).
-        q: a distribution record of event shape (d,), or a function (params, *batch) -> record.
+        log_joint: (params, z, *batch) -> () nats for one z of shape (*event).
+        q: a distribution record over the reals, or a function (params, *batch) -> record.
         params: what `q` and `log_joint` take.
         *batch: passed on.
         betas: (T+1,) static, increasing from 0 to 1.
@@ -117,7 +123,8 @@ def ais_bound(
         `AISResult`.
 
     Raises:
-        ValueError: betas do not increase from 0 to 1, num_chains < 1, another transition.
+        ValueError: betas do not increase from 0 to 1, num_chains < 1, another transition, a step_size that is not
+            positive, num_leapfrog < 1.
 
     Source:
         Neal, Annealed Importance Sampling (2001), eq. 11; Grosse et al., Sandwiching the Marginal Likelihood (2015).
@@ -166,7 +173,7 @@ def reverse_ais_bound(
         q: as for `ais_bound`.
         params: as for `ais_bound`.
         *batch: passed on.
-        posterior_draws: (num_chains, d) exact draws, which only simulated data give (bidirectional Monte Carlo).
+        posterior_draws: (num_chains, *event) exact draws, which only simulated data give (bidirectional Monte Carlo).
         betas: (T+1,) static, increasing from 0 to 1; the chains go through them backwards.
         transition: as for `ais_bound`.
         step_size: as for `ais_bound`.
@@ -176,7 +183,7 @@ def reverse_ais_bound(
         `AISResult` with `upper_bound`.
 
     Raises:
-        ValueError: as for `ais_bound`, or draws that are not (num_chains, d).
+        ValueError: as for `ais_bound`, or draws that are not (num_chains, *event).
 
     Source:
         Grosse, Ghahramani and Adams, Sandwiching the Marginal Likelihood (2015), sec. 3.2.
@@ -211,7 +218,7 @@ def _bridge(log_joint, guide, params, batch):
     """Log ratio p/q, and log density of the bridge at b, as functions of z."""
 
     def ratio(z):
-        return log_joint(params, z, *batch) - guide.log_prob(z)
+        return one_number(log_joint(params, z, *batch)) - guide.log_prob(z)
 
     def bridge(z, b):
         return (1 - b) * guide.log_prob(z) + b * log_joint(params, z, *batch)

@@ -4,8 +4,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from depthjax.core._options import is_concrete
 from depthjax.distributions import Bernoulli
 from depthjax.vi._estimator import Aux, Estimator, no_state, require_samples
 from depthjax.vi._guide import as_guide
@@ -29,13 +31,13 @@ def gumbel_softmax(*, num_samples: int, temperature: ArrayLike, straight_through
 
     Raises:
         TypeError: at trace time, another guide.
-        ValueError: num_samples < 1; temperature not positive, where it is a number (as an array it gives NaN).
+        ValueError: num_samples < 1; a concrete temperature that is not positive (a traced one gives NaN).
 
     Source:
         Jang, Gu and Poole (2017), eq. 2; Maddison, Mnih and Teh, The Concrete Distribution (2017), sec. 3.
     """
     require_samples("gumbel_softmax", num_samples)
-    if isinstance(temperature, float | int) and not temperature > 0:
+    if is_concrete(temperature) and not np.all(np.asarray(temperature) > 0):
         raise ValueError(f"gumbel_softmax: temperature must be positive, got {temperature}")
 
     def draw(key, q, params, num_particles, *batch):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._options import at_least
 from depthjax.vi._guide import as_guide
 
 
@@ -69,7 +70,20 @@ def log_weights(
 
     Returns:
         (S,) nats.
+
+    Raises:
+        ValueError: num_samples < 1, or a log_joint that does not return one number.
     """
+    at_least("log_weights", "num_samples", num_samples, 1)
     guide = as_guide(q)(params, *batch)
     z, log_q = guide.sample_and_log_prob(key, (num_samples,))
-    return jax.vmap(lambda value: log_joint(params, value, *batch))(z) - log_q
+    return jax.vmap(lambda value: one_number(log_joint(params, value, *batch)))(z) - log_q
+
+
+def one_number(value: ArrayLike) -> jax.Array:
+    """What a function of one z returned, which must have shape ()."""
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"the function of one z returned shape {jnp.shape(value)}, expected (): f sees one z; the library adds vmap"
+        )
+    return jnp.asarray(value)

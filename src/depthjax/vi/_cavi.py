@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._options import non_negative, positive
+
 _LOG_2PI = math.log(2 * math.pi)
 _DIGAMMA, _LGAMMA = jax.scipy.special.digamma, jax.scipy.special.gammaln
 
@@ -63,7 +65,7 @@ def cavi(
         params, trace, count, value, _ = state
         params = sweep(params)
         new = elbo(params)
-        stands = jnp.abs(new - value) <= enough * jnp.maximum(1.0, jnp.abs(new))
+        stands = jnp.isfinite(new) & (jnp.abs(new - value) <= enough * jnp.maximum(1.0, jnp.abs(new)))
         return params, trace.at[count].set(new), count + 1, new, stands
 
     def unfinished(state):
@@ -111,14 +113,15 @@ def normal_gamma_cavi(
         leaves out its normaliser.
 
     Raises:
-        ValueError: x is no vector.
+        ValueError: x is no vector or empty, a concrete prior parameter is negative.
 
     Source:
         Bishop, Pattern Recognition and Machine Learning (2006), eq. 10.24 to 10.30.
     """
     x = jnp.asarray(x)
-    if x.ndim != 1:
-        raise ValueError(f"normal_gamma_cavi: x is (n,), got shape {x.shape}")
+    if x.ndim != 1 or not x.size:
+        raise ValueError(f"normal_gamma_cavi: x is (n,) with n >= 1, got shape {x.shape}")
+    non_negative("normal_gamma_cavi", precision0=precision0, shape0=shape0, rate0=rate0)
     n, mean = x.shape[0], jnp.mean(x)
     squares = jnp.sum((x - mean) ** 2)
     loc0, precision0, shape0, rate0 = (jnp.asarray(value, x.dtype) for value in (loc0, precision0, shape0, rate0))
@@ -147,8 +150,8 @@ def normal_gamma_cavi(
         entropy = entropy + factors.shape - jnp.log(factors.rate) + _LGAMMA(factors.shape)
         return joint + entropy + (1 - factors.shape) * _DIGAMMA(factors.shape)
 
-    start = NormalGammaFactors(loc, total * n / squares, shape, shape * squares / n)
-    return cavi(start, sweep, elbo, max_steps=max_steps, tol=tol)
+    rate = rate0 + shape * squares / n
+    return cavi(NormalGammaFactors(loc, total * shape / rate, shape, rate), sweep, elbo, max_steps=max_steps, tol=tol)
 
 
 class UnitVarianceMixtureFactors(NamedTuple):
@@ -182,7 +185,7 @@ def unit_variance_mixture_cavi(
         `CaviResult` with `UnitVarianceMixtureFactors`.
 
     Raises:
-        ValueError: x is no vector, or num_components outside 1..n.
+        ValueError: x is no vector, num_components outside 1..n, a concrete prior_variance that is not positive.
 
     Source:
         Blei, Kucukelbir and McAuliffe, Variational Inference (2017), sec. 3.
@@ -192,6 +195,7 @@ def unit_variance_mixture_cavi(
         raise ValueError(
             f"unit_variance_mixture_cavi: x is (n,) and num_components in 1..n, got {x.shape} and {num_components}"
         )
+    positive("unit_variance_mixture_cavi", prior_variance=prior_variance)
     prior_variance = jnp.asarray(prior_variance, x.dtype)
 
     def assigned(means, variances):

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.vi._baselines import leave_one_out_sum
@@ -23,10 +24,17 @@ def optimal_coefficient(values: ArrayLike, control: ArrayLike, control_mean: Arr
     Returns:
         () c, 0 where b does not vary. Estimated from draws that it is applied to, it biases their mean by O(1/n).
 
+    Raises:
+        ValueError: values and control are not two vectors of one length.
+
     Source:
         Owen, Monte Carlo Theory, Methods and Examples (2013), sec. 8.9.
     """
     values, control = jnp.asarray(values), jnp.asarray(control)
+    if values.ndim != 1 or not values.size or control.shape != values.shape:
+        raise ValueError(
+            f"optimal_coefficient: values and control are (n,) with n >= 1, got {values.shape} and {control.shape}"
+        )
     centred = control - control_mean
     variance = jnp.mean(centred**2)
     covariance = jnp.mean((values - jnp.mean(values)) * centred)
@@ -56,6 +64,8 @@ def with_control_variate(
     cross_fit = isinstance(coefficient, str)
     if cross_fit and coefficient != "cross_fit":
         raise ValueError(f"with_control_variate: coefficient is a number or 'cross_fit', got {coefficient!r}")
+    if not cross_fit and not np.isfinite(coefficient):
+        raise ValueError(f"with_control_variate: coefficient must be finite, got {coefficient}")
     require_samples("with_control_variate", estimator.num_samples, 3 if cross_fit else 1)
 
     def surrogate(params, state, draws, q, f, *batch):

@@ -70,7 +70,7 @@ def quadrature_gradient(
         (mean, variance), each a pytree like `params`.
 
     Raises:
-        TypeError: the guide has no normal noise.
+        TypeError: the guide has neither normal noise nor a finite support (whose outcomes are summed over instead).
         ValueError: more than 2^20 nodes.
     """
     return enumerate_gradient(estimator, f, q, params, state, *batch, num_points=num_points)

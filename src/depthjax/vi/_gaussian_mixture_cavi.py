@@ -4,9 +4,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core import record
+from depthjax.core._options import is_concrete, positive
 from depthjax.numerics import multigammaln
 from depthjax.vi._cavi import CaviResult, _xlogx, cavi
 
@@ -70,7 +72,8 @@ def gaussian_mixture_cavi(
         `CaviResult` with a `GaussianMixturePosterior`.
 
     Raises:
-        ValueError: x is not (n, d), num_components outside 1..n.
+        ValueError: x is not (n, d), num_components outside 1..n; loc0 is not (d,), scale0 not (d, d); a concrete
+            concentration0 or mean_precision0 that is not positive, dof0 not above d - 1.
 
     Cost:
         O(n K d^2) a sweep, O(n K) memory beside the data.
@@ -84,6 +87,12 @@ def gaussian_mixture_cavi(
             f"gaussian_mixture_cavi: x is (n, d) and num_components in 1..n, got {x.shape} and {num_components}"
         )
     d = x.shape[1]
+    positive("gaussian_mixture_cavi", concentration0=concentration0, mean_precision0=mean_precision0)
+    if dof0 is not None and is_concrete(dof0) and not np.all(np.asarray(dof0) > d - 1):
+        raise ValueError(f"gaussian_mixture_cavi: dof0 is {dof0}, expected a number above d - 1 = {d - 1}")
+    for name, value, shape in (("loc0", loc0, (d,)), ("scale0", scale0, (d, d))):
+        if value is not None and jnp.shape(value) != shape:
+            raise ValueError(f"gaussian_mixture_cavi: {name} has shape {jnp.shape(value)}, expected {shape}")
     loc0 = jnp.mean(x, axis=0) if loc0 is None else jnp.asarray(loc0, x.dtype)
     dof0 = jnp.asarray(d if dof0 is None else dof0, x.dtype)
     inverse0 = dof0 * jnp.diag(jnp.var(x, axis=0)) if scale0 is None else jnp.linalg.inv(jnp.asarray(scale0, x.dtype))

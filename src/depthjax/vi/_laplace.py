@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.distributions import MultivariateNormal
+from depthjax.numerics._arguments import floats
 
 
 class LaplaceResult(NamedTuple):
@@ -54,7 +55,7 @@ def laplace(
     Source:
         Bishop, Pattern Recognition and Machine Learning (2006), sec. 4.4; damping, Marquardt (1963).
     """
-    init = jnp.asarray(init)
+    (init,) = floats(jnp.asarray(init))
     if init.ndim != 1 or max_steps < 1:
         raise ValueError(f"laplace: init is (d,) and max_steps at least 1, got shape {init.shape} and {max_steps}")
     size, eps = init.shape[0], float(jnp.finfo(init.dtype).eps)

@@ -21,7 +21,7 @@ def minibatch_log_joint(
         log_joint(params, z, batch) for a pytree `batch` with leading axis B.
 
     Raises:
-        ValueError: num_data < 1; at trace time, a batch larger than the data.
+        ValueError: num_data < 1; at trace time, a batch larger than the data, empty, or of arrays of several lengths.
 
     Source:
         Hoffman et al., Stochastic Variational Inference (2013), sec. 2.3.
@@ -81,7 +81,10 @@ def minibatch_elbo(
 
 
 def _batch_size(name, batch, num_data):
-    size = jax.tree.leaves(batch)[0].shape[0]
+    sizes = sorted({jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(batch)})
+    if len(sizes) != 1 or sizes[0] in ((), (0,)):
+        raise ValueError(f"{name}: the arrays of a batch have one leading axis of data, got leading axes {sizes}")
+    ((size,),) = sizes
     if size > num_data:
         raise ValueError(f"{name}: a batch of {size} is larger than num_data = {num_data}")
     return size

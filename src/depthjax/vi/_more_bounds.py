@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from depthjax.core._options import is_concrete
 from depthjax.vi._bounds import iwae_bound
 
 
-def renyi_bound(log_weights: ArrayLike, *, alpha: float, axis: int = -1) -> jax.Array:
+def renyi_bound(log_weights: ArrayLike, *, alpha: ArrayLike, axis: int = -1) -> jax.Array:
     """Renyi bound: L_a = log mean(w^(1-a)) / (1-a), decreasing in the order a.
 
     In expectation over the guide L_a = log p(x) - D_a(q || posterior): a = 1 is the ELBO, 0 the importance-weighted
@@ -19,35 +20,57 @@ def renyi_bound(log_weights: ArrayLike, *, alpha: float, axis: int = -1) -> jax.
 
     Args:
         log_weights: (..., S, ...) nats, S independent draws along `axis`.
-        alpha: static order a, any number or infinity.
+        alpha: () order a, a number or infinity; a traced one is finite, and the gradient in it exists, at 1 too.
         axis: the axis of the draws.
 
     Returns:
-        The estimate with `axis` removed, nats.
+        The estimate with `axis` removed, nats; -inf, with zero gradient, where all weights (for a >= 1, any) are zero.
 
     Raises:
-        ValueError: alpha is NaN.
+        ValueError: alpha is NaN or no scalar. (A traced alpha that is not finite gives NaN.)
 
     Numerics:
         Where (1-a)(log w - mean) is small, mean + log1p(mean(expm1((1-a)(log w - mean)))) / (1-a), so that no digits
-        are lost near a = 1.
+        are lost near a = 1; where it is below the cube root of eps, three cumulants.
 
     Source:
         Li and Turner, Renyi Divergence Variational Inference (2016), eq. 8.
     """
-    log_weights, order = jnp.asarray(log_weights), 1.0 - float(alpha)
+    log_weights = jnp.asarray(log_weights)
+    if jnp.shape(alpha) != ():
+        raise ValueError(f"renyi_bound: alpha must be a scalar, got shape {jnp.shape(alpha)}")
+    if not is_concrete(alpha):
+        return _renyi(log_weights, 1.0 - jnp.asarray(alpha), axis)
+    order = 1.0 - float(np.asarray(alpha))
     if math.isnan(order):
         raise ValueError(f"renyi_bound: alpha must be a number, got {alpha}")
     if math.isinf(order):
         return jnp.max(log_weights, axis=axis) if order > 0 else jnp.min(log_weights, axis=axis)
-    if order == 0.0:
-        return jnp.mean(log_weights, axis=axis)
-    mean = jnp.mean(log_weights, axis=axis, keepdims=True)
-    deviation = order * (log_weights - jnp.where(jnp.isfinite(mean), mean, 0.0))
-    near = jnp.all(jnp.abs(deviation) < 1, axis=axis)
-    inner = jnp.mean(jnp.expm1(jnp.where(jnp.expand_dims(near, axis), deviation, 0.0)), axis=axis)
-    close = jnp.squeeze(jnp.where(jnp.isfinite(mean), mean, 0.0), axis) + jnp.log1p(inner) / order
-    return jnp.where(near, close, iwae_bound(order * log_weights, axis=axis) / order)
+    return _renyi(log_weights, order, axis)
+
+
+def _renyi(log_weights, order, axis):
+    order = jnp.asarray(order, log_weights.dtype)
+    dead = log_weights == -jnp.inf
+    lost = jnp.any(dead, axis=axis) & ~jnp.any(jnp.isnan(log_weights), axis=axis)
+    live = jnp.where(dead, 0.0, log_weights)
+    mean = jnp.mean(live, axis=axis, keepdims=True)
+    away = live - jnp.where(jnp.isfinite(mean), mean, 0.0)
+    size = jnp.abs(order * away)
+    near = jnp.all(size < 1, axis=axis, keepdims=True) & ~jnp.expand_dims(lost, axis)
+    flat = near & jnp.all(size < float(jnp.finfo(size.dtype).eps) ** (1 / 3), axis=axis, keepdims=True)
+
+    slight = jnp.where(flat, away, 0.0)
+    series = jnp.mean(slight * (order * slight) * (0.5 + order * slight / 6), axis=axis)
+    divisor = jnp.where(jnp.squeeze(flat, axis), 1.0, order)
+    inner = jnp.mean(jnp.expm1(order * jnp.where(near & ~flat, away, 0.0)), axis=axis)
+    close = jnp.squeeze(mean, axis) + jnp.where(jnp.squeeze(flat, axis), series, jnp.log1p(inner) / divisor)
+
+    powers = jnp.where(dead, -jnp.inf, order * live)
+    far = iwae_bound(powers, axis=axis) / jnp.where(order == 0, 1.0, order)
+    found = jnp.where(jnp.squeeze(near, axis), close, far)
+    found = jnp.where(lost & (order <= 0), -jnp.inf, found)
+    return jnp.where(jnp.isfinite(order), found, jnp.nan)
 
 
 def cubo(log_weights: ArrayLike, *, order: float = 2.0, axis: int = -1) -> jax.Array:
@@ -94,7 +117,7 @@ def tvo(
         axis: the axis of the draws.
 
     Returns:
-        The estimate with `axis` removed, nats.
+        The estimate with `axis` removed, nats; -inf where all weights are zero.
 
     Raises:
         ValueError: betas do not increase from 0 to 1; another rule.
@@ -121,8 +144,11 @@ def tvo(
 def _tempered_mean(log_weights, beta):
     if beta == 0:
         return jnp.mean(log_weights, axis=-1)
-    weights = jax.nn.softmax(beta * log_weights, axis=-1)
-    return jnp.sum(jnp.where(weights > 0, weights * jnp.where(weights > 0, log_weights, 0.0), 0.0), axis=-1)
+    dead = log_weights == -jnp.inf
+    none = jnp.all(dead, axis=-1)
+    live = jnp.where(dead, 0.0, log_weights)
+    weights = jax.nn.softmax(jnp.where(dead & ~none[..., None], -jnp.inf, beta * live), axis=-1)
+    return jnp.where(none, -jnp.inf, jnp.sum(weights * live, axis=-1))
 
 
 def jackknife_bound(log_weights: ArrayLike, *, order: int = 1, axis: int = -1) -> jax.Array:
@@ -138,7 +164,8 @@ def jackknife_bound(log_weights: ArrayLike, *, order: int = 1, axis: int = -1) -
         axis: the axis of the draws.
 
     Returns:
-        The estimate with `axis` removed, nats.
+        The estimate with `axis` removed, nats; -inf, with zero gradient, where all weights are zero; infinite where
+        those of a subset are.
 
     Raises:
         ValueError: order outside 0..2, or not below K.
@@ -153,14 +180,15 @@ def jackknife_bound(log_weights: ArrayLike, *, order: int = 1, axis: int = -1) -
     count = log_weights.shape[-1]
     if order not in (0, 1, 2) or order >= count:
         raise ValueError(f"jackknife_bound: order must be 0, 1 or 2 and below the {count} draws, got {order}")
+    none = jnp.all(log_weights == -jnp.inf, axis=-1)
     total = jnp.zeros(log_weights.shape[:-1], log_weights.dtype)
     for left_out in range(order + 1):
         weight = (
             (-1) ** left_out * (count - left_out) ** order
             / (math.factorial(left_out) * math.factorial(order - left_out))
         )  # fmt: skip
-        total = total + weight * _mean_without(log_weights, left_out)
-    return total
+        total = total + weight * _mean_without(jnp.where(none[..., None], 0.0, log_weights), left_out)
+    return jnp.where(none, -jnp.inf, total)
 
 
 def _mean_without(log_weights, left_out):

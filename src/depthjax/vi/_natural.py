@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import ExponentialFamily
+from depthjax.core._options import is_concrete
 
 
 def natural_gradient(record: Any, grad_mean_parameters: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -66,33 +67,43 @@ def bayesian_learning_rule(
     return lambda record: record, update
 
 
-def svi_update(
-    eta: Any, eta_prior: Any, expected_statistics: Any, *, num_data: int, batch_size: int = 1, rho: ArrayLike
-) -> Any:
+def svi_update(eta: Any, eta_prior: Any, expected_statistics: Any, *, num_data: int, rho: ArrayLike) -> Any:
     """Stochastic variational inference: eta <- (1 - rho) eta + rho (eta_prior + (N/B) sum_i E t_i).
 
     Args:
         eta: natural parameters, any tree.
         eta_prior: those of the prior.
-        expected_statistics: sum over the batch of the expected sufficient statistics.
+        expected_statistics: E t_i of each datum of the batch, the same tree with a leading axis B.
         num_data: N.
-        batch_size: B.
         rho: step in [0, 1], as from `robbins_monro`.
 
     Returns:
         The next natural parameters.
 
     Raises:
-        ValueError: a batch larger than the data.
+        ValueError: a batch larger than the data, statistics that are not (B, *shape of eta), or a concrete rho
+            outside [0, 1].
 
     Source:
         Hoffman et al., Stochastic Variational Inference (2013), eq. 26.
     """
-    if not 1 <= batch_size <= num_data:
-        raise ValueError(f"svi_update: batch_size must lie in 1..num_data = {num_data}, got {batch_size}")
-    scale = num_data / batch_size
+    if is_concrete(rho) and not 0 <= float(rho) <= 1:
+        raise ValueError(f"svi_update: rho must lie in [0, 1], got {rho}")
+    rows = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(expected_statistics)}
+    shapes = jax.tree.map(jnp.shape, eta), jax.tree.map(lambda leaf: jnp.shape(leaf)[1:], expected_statistics)
+    if len(rows) != 1 or rows == {()} or shapes[0] != shapes[1]:
+        raise ValueError(
+            f"svi_update: expected_statistics has shapes {jax.tree.map(jnp.shape, expected_statistics)}, expected one "
+            f"leading axis of the batch before the shapes {shapes[0]} of eta"
+        )
+    ((size,),) = rows
+    if not 1 <= size <= num_data:
+        raise ValueError(f"svi_update: a batch of {size} is outside 1..num_data = {num_data}")
     return jax.tree.map(
-        lambda old, prior, total: (1 - rho) * old + rho * (prior + scale * total), eta, eta_prior, expected_statistics
+        lambda old, prior, each: (1 - rho) * old + rho * (prior + (num_data / size) * jnp.sum(each, axis=0)),
+        eta,
+        eta_prior,
+        expected_statistics,
     )
 
 
@@ -118,7 +129,7 @@ def robbins_monro(*, scale: float = 1.0, delay: float = 1.0, forgetting: float) 
             f"robbins_monro: forgetting must lie in (0.5, 1], so that sum rho = inf and sum rho^2 < inf, got "
             f"{forgetting}"
         )
-    if scale <= 0 or delay < 0:
+    if not scale > 0 or not delay >= 0:
         raise ValueError(f"robbins_monro: scale is positive and delay nonnegative, got {scale} and {delay}")
 
     def schedule(t: ArrayLike) -> jax.Array:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import record, static
-from depthjax.vi._bounds import iwae_bound
+from depthjax.vi._bounds import iwae_bound, one_number
 from depthjax.vi._more_bounds import renyi_bound, tvo
 
 
@@ -43,12 +44,7 @@ class Objective:
 
     def integrand_from_log_q(self, params: Any, z: Any, log_q: Any, *batch: Any) -> jax.Array:
         """As `integrand`, where log q(z) came with the draw."""
-        value = self.log_joint(params, z, *batch)
-        if jnp.shape(value) != ():
-            raise ValueError(
-                f"the function of an objective returned shape {jnp.shape(value)}, expected (): "
-                f"f sees one z; the library adds vmap"
-            )
+        value = one_number(self.log_joint(params, z, *batch))
         tempered = jnp.asarray(self.inverse_temperature, value.dtype) * value
         return tempered - self.beta * log_q if self.beta else tempered
 
@@ -132,13 +128,15 @@ def renyi_objective(log_joint: Callable[..., jax.Array], *, num_particles: int, 
         alpha: static order; 0 is `iwae_objective`, 1 the mean of K ELBO terms.
 
     Raises:
-        ValueError: K < 1.
+        ValueError: K < 1, alpha is NaN.
 
     Source:
         Li and Turner, Renyi Divergence Variational Inference (2016), eq. 9.
     """
     if num_particles < 1:
         raise ValueError(f"renyi_objective: num_particles must be at least 1, got {num_particles}")
+    if math.isnan(alpha):
+        raise ValueError(f"renyi_objective: alpha must be a number, got {alpha}")
     return Objective(log_joint, _renyi(float(alpha)), num_particles=num_particles)
 
 

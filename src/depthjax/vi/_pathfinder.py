@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.numerics import pareto_smooth
+from depthjax.numerics._arguments import floats
 from depthjax.vi._line_search import line_search
 from depthjax.vi._quasi_newton import (
     QuasiNewtonNormal,
@@ -98,9 +99,10 @@ def pathfinder(
     Source:
         Zhang, Carpenter, Gelman and Vehtari, Pathfinder: Parallel Quasi-Newton Variational Inference (2022), alg. 1-4.
     """
+    (init,) = floats(jnp.asarray(init))
     _check("pathfinder", init, 1, num_draws, num_elbo_samples, history, max_steps)
     key_path, key_draws = jax.random.split(key)
-    state = _path(key_path, log_density, jnp.asarray(init), num_elbo_samples, history, max_steps)
+    state = _path(key_path, log_density, init, num_elbo_samples, history, max_steps)
     draws, log_q = state.guide.sample_and_log_prob(key_draws, (num_draws,))
     log_weights = jax.vmap(log_density)(draws) - log_q
     converged = state.rest & (state.best_step >= 0)
@@ -147,10 +149,10 @@ def multipath_pathfinder(
         Zhang et al., Pathfinder (2022), alg. 5; mixture weights, Veach and Guibas, Optimally Combining Sampling
         Techniques (1995), the balance heuristic.
     """
+    (inits,) = floats(jnp.asarray(inits))
     _check("multipath_pathfinder", inits, 2, num_draws, num_elbo_samples, history, max_steps)
     if resample not in ("psis", "none"):
         raise ValueError(f"multipath_pathfinder: resample is 'psis' or 'none', got {resample!r}")
-    inits = jnp.asarray(inits)
     num_paths = inits.shape[0]
     key_path, key_draws, key_choice = jax.random.split(key, 3)
     states = jax.vmap(lambda k, x: _path(k, log_density, x, num_elbo_samples, history, max_steps))(

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from depthjax.bijectors import biject_to
 from depthjax.core import Bijector, Constraint, Distribution, constraints, derived, record, static
+from depthjax.core._options import positive
 from depthjax.distributions import MultivariateNormal, MultivariateNormalDiag, MultivariateNormalLowRank
 
 
@@ -195,9 +196,13 @@ def mean_field(template: Any, *, scale: float = 1.0) -> RaveledGuide:
     Returns:
         A distribution of vectors (d,) with `unravel`.
 
+    Raises:
+        ValueError: a concrete scale that is not positive, an empty template. TypeError: arrays that are not floating.
+
     Source:
         Kucukelbir et al., Automatic Differentiation Variational Inference (2017), sec. 2.4.
     """
+    positive("mean_field", scale=scale)
     structure = Structure(template)
     loc = structure.ravel(template)
     return RaveledGuide(MultivariateNormalDiag(loc, jnp.full_like(loc, scale)), structure)
@@ -212,7 +217,11 @@ def full_rank(template: Any, *, scale: float = 1.0) -> RaveledGuide:
 
     Returns:
         A distribution of vectors (d,) with `unravel`.
+
+    Raises:
+        ValueError: a concrete scale that is not positive, an empty template. TypeError: arrays that are not floating.
     """
+    positive("full_rank", scale=scale)
     structure = Structure(template)
     loc = structure.ravel(template)
     return RaveledGuide(MultivariateNormal(loc, scale * jnp.eye(structure.size, dtype=loc.dtype)), structure)
@@ -230,9 +239,14 @@ def low_rank(template: Any, *, rank: int, scale: float = 1.0, key: jax.Array | N
     Returns:
         A distribution of vectors (d,) with `unravel`.
 
+    Raises:
+        ValueError: a concrete scale that is not positive, rank outside 1..d, an empty template. TypeError: arrays that
+            are not floating.
+
     Source:
         Ong, Nott and Smith, Gaussian Variational Approximation with a Factor Covariance Structure (2018), sec. 2.
     """
+    positive("low_rank", scale=scale)
     structure = Structure(template)
     loc = structure.ravel(template)
     factor = 0.01 * scale * jax.random.normal(jax.random.key(0) if key is None else key, (structure.size, rank))

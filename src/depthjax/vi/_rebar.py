@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from depthjax.core._options import is_concrete
 from depthjax.distributions import Bernoulli
 from depthjax.vi._baselines import float_dtype_of
 from depthjax.vi._estimator import Aux, Estimator, require_samples
@@ -96,7 +98,7 @@ def relax(
 
 def _estimator(name, num_samples, temperature, eta, surrogate_apply, surrogate_params):
     require_samples(name, num_samples)
-    if isinstance(temperature, float | int) and not temperature > 0:
+    if is_concrete(temperature) and not np.all(np.asarray(temperature) > 0):
         raise ValueError(f"{name}: temperature must be positive, got {temperature}")
 
     def init(params):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.numerics import pareto_smooth
+from depthjax.vi._bounds import one_number
 from depthjax.vi._guide import as_guide
 
 
@@ -50,7 +51,7 @@ def posterior_summary(
         `Summary`.
 
     Raises:
-        ValueError: num_draws < 25.
+        ValueError: num_draws < 25, or a log_joint that does not return one number.
 
     Source:
         Vehtari et al., Pareto Smoothed Importance Sampling (2024); Yao et al., Yes, but Did It Work? (2018).
@@ -59,7 +60,7 @@ def posterior_summary(
         raise ValueError(f"posterior_summary: num_draws must be at least 25, got {num_draws}")
     guide = as_guide(q)(params, *batch)
     z, log_q = guide.sample_and_log_prob(key, (num_draws,))
-    log_w = jax.vmap(lambda value: log_joint(params, value, *batch))(z) - log_q
+    log_w = jax.vmap(lambda value: one_number(log_joint(params, value, *batch)))(z) - log_q
     smoothed, khat = pareto_smooth(log_w)
     equal, weights = jnp.full_like(log_w, 1 / num_draws), jax.nn.softmax(smoothed)
     mean, sd = _moments(z, equal)

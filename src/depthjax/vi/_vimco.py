@@ -33,7 +33,8 @@ def vimco(*, num_samples: int, mean: Literal["geometric", "arithmetic"] = "geome
         TypeError: at trace time, another objective.
 
     Numerics:
-        The bounds without one weight come from prefix and suffix sums, never by subtraction: O(K).
+        The bounds without one weight come from prefix and suffix sums, relative to the largest weight that is among the
+        others, never by subtraction: O(K).
 
     Source:
         Mnih and Rezende, Variational Inference for Monte Carlo Objectives (2016), eq. 9 and 10.
@@ -75,10 +76,13 @@ def bounds_without(log_weights: jax.Array, mean: str) -> jax.Array:
 
 
 def _log_sum_of_others(log_weights):
-    nothing = jnp.full_like(log_weights[:1], -jnp.inf)
-    before = jnp.concatenate([nothing, jax.lax.cumlogsumexp(log_weights)[:-1]])
-    after = jnp.concatenate([jax.lax.cumlogsumexp(log_weights, reverse=True)[1:], nothing])
-    return jnp.logaddexp(before, after)
+    """(K,): relative to the largest weight where that is among the others, to the second largest where it is not."""
+    top = jnp.max(log_weights)
+    alone = (log_weights == top) & (jnp.sum(log_weights == top) == 1)
+    rest = jnp.where(alone, -jnp.inf, log_weights)
+    top, second = (jnp.where(shift == -jnp.inf, 0.0, shift) for shift in (top, jnp.max(rest)))
+    with_top = top + jnp.log(leave_one_out_sum(jnp.exp(log_weights - top)))
+    return jnp.where(alone, second + jnp.log(jnp.sum(jnp.exp(rest - second))), with_top)
 
 
 def nvil(
