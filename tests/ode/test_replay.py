@@ -124,6 +124,13 @@ def test_max_steps_gives_nan_and_a_flag():
     assert np.isnan(np.asarray(blown.ys)).all()
 
 
+@pytest.mark.parametrize("span", [1e-9, 1.0, -1e9])
+def test_a_field_of_zero_takes_three_steps_whatever_the_unit_of_time(span):
+    solution = ode.odeint_replay(lambda t, y, _: 0.0 * y, np.ones(2, DTYPE), 0.0, span)
+    assert solution.num_steps == 3
+    np.testing.assert_array_equal(solution.y1, np.ones(2))
+
+
 def test_dtype_and_one_trace():
     count = 0
 

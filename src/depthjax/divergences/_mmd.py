@@ -62,18 +62,19 @@ def _distance(x, y):
 
 def pair_sum(gram: Callable, x: jax.Array, y: jax.Array, x_weights: jax.Array, y_weights: jax.Array) -> jax.Array:
     """sum_ij a_i b_j k(x_i, y_j) over tiles of rows, recomputed in the reverse pass."""
-    rows = max(1, min(x.shape[0], _TILE // y.shape[0]))
+
+    def tile(part, part_weights):
+        return jnp.sum(part_weights * jnp.matmul(gram(part, y), y_weights, precision=_HIGHEST))
+
+    rows = max(1, _TILE // y.shape[0])
+    if rows >= x.shape[0]:
+        return tile(x, x_weights)
     short = -x.shape[0] % rows
     x = jnp.concatenate([x, jnp.broadcast_to(x[:1], (short, x.shape[1]))])
     x_weights = jnp.pad(x_weights, (0, short))
 
-    @jax.checkpoint
-    def tile(part, part_weights):
-        inner = jnp.matmul(gram(part, y), y_weights, precision=_HIGHEST)
-        return jnp.sum(part_weights * inner)
-
     def step(carry, piece):
-        return carry + tile(*piece), None
+        return carry + jax.checkpoint(tile)(*piece), None
 
     tiles = x.reshape(-1, rows, x.shape[1]), x_weights.reshape(-1, rows)
     return jax.lax.scan(step, jnp.zeros((), x.dtype), tiles)[0]
