@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthjax import transport as ot
+from depthjax.transport._one_dim import sorted_values
 
 X64 = jax.config.jax_enable_x64
 DTYPE = np.float64 if X64 else np.float32
@@ -157,3 +158,21 @@ def test_export_for_every_platform():
     ):
         exported = jax.export.export(jax.jit(fn), platforms=("cpu", "cuda", "tpu"))(shape)
         assert exported.platforms == ("cpu", "cuda", "tpu")
+
+
+def test_sorting_by_whole_numbers():
+    """Order, signed zeros, infinities, NaN, half precision, and derivatives as those of a gather."""
+    x = np.array([3.5, -1e-30, np.inf, -2.0, 0.0, -0.0, -np.inf, 1e-3, -2.0], DTYPE)
+    np.testing.assert_array_equal(sorted_values(jnp.asarray(x)), np.sort(x))
+    half = jnp.asarray(x, jnp.bfloat16)
+    np.testing.assert_array_equal(sorted_values(half), np.sort(np.asarray(half)))
+    for sign in (1, -1):
+        assert np.isnan(np.asarray(sorted_values(jnp.asarray([1.0, sign * np.nan, 2.0], DTYPE)))).any()
+    finite = jnp.asarray([0.3, -1.2, 2.0, 0.1], DTYPE)
+    weights = jnp.arange(4, dtype=DTYPE)
+    slope = jax.grad(lambda v: jnp.sum(weights * sorted_values(v) ** 3))
+    np.testing.assert_allclose(slope(finite), 3 * np.array([2, 0, 3, 1]) * np.asarray(finite) ** 2, rtol=8 * EPS)
+    curvature = jax.jacfwd(slope)(finite)
+    np.testing.assert_allclose(curvature, np.diag(6 * np.array([2, 0, 3, 1]) * np.asarray(finite)), rtol=8 * EPS)
+    rows = jnp.stack([finite, -finite])
+    np.testing.assert_array_equal(jax.vmap(sorted_values)(rows), np.sort(rows, axis=1))

@@ -47,6 +47,25 @@ def _line(function: str, x: ArrayLike, y: ArrayLike) -> list[jax.Array]:
     return arrays
 
 
+@jax.custom_jvp
+def sorted_values(x: jax.Array) -> jax.Array:
+    """X (n,) in ascending order, NaN at the ends: sorted as whole numbers of the same order, which is fast on a CPU."""
+    whole = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
+    most = jnp.iinfo(whole).max
+
+    def reflect_negative(bits):
+        return bits ^ jnp.where(bits < 0, jnp.asarray(most, whole), jnp.asarray(0, whole))
+
+    ordered = lax.sort(reflect_negative(lax.bitcast_convert_type(x, whole)))
+    return lax.bitcast_convert_type(reflect_negative(ordered), x.dtype)
+
+
+@sorted_values.defjvp
+def _(primals, tangents):
+    order = jnp.argsort(primals[0])
+    return primals[0][order], tangents[0][order]
+
+
 def _sorted(x: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Order of x and the cumulated weights in it."""
     order = jnp.argsort(lax.stop_gradient(x))
@@ -104,12 +123,12 @@ def monotone_coupling_1d(
 def line_power(x: jax.Array, y: jax.Array, a: jax.Array | None, b: jax.Array | None, exponent: jax.Array) -> jax.Array:
     """W_p^p of checked arguments; None stands for uniform weights."""
     if a is None and b is None and x.shape == y.shape:
-        return jnp.mean(jnp.abs(jnp.sort(x) - jnp.sort(y)) ** exponent)
+        return jnp.mean(jnp.abs(sorted_values(x) - sorted_values(y)) ** exponent)
     a = jnp.full_like(x, 1.0 / x.shape[0]) if a is None else a
     b = jnp.full_like(y, 1.0 / y.shape[0]) if b is None else b
-    (x_order, x_levels), (y_order, y_levels) = _sorted(x, a), _sorted(y, b)
-    i, j, mass = _merge(x_levels, y_levels)
-    return jnp.sum(mass * jnp.abs(x[x_order][i] - y[y_order][j]) ** exponent)
+    (x, a), (y, b) = (lax.sort(pair, num_keys=1, is_stable=False) for pair in ((x, a), (y, b)))
+    i, j, mass = _merge(jnp.cumsum(a), jnp.cumsum(b))
+    return jnp.sum(mass * jnp.abs(x[i] - y[j]) ** exponent)
 
 
 def wasserstein_1d_power(
