@@ -66,10 +66,13 @@ def diffrax_log_prob(field, x, tol, *, ends=(1.0, 0.0)):
 
 
 def densities(dim: int, batch: int, *, seconds: float) -> Comparison:
-    """Mean log density of a continuous flow with exact trace, and its gradient in the field."""
+    """Mean log density of a continuous flow with exact trace, and its gradient in the field, which is not zero."""
     keys = jax.random.split(jax.random.key(1))
     flow = flows.continuous_flow(keys[0], dim, hidden=(WIDTH, WIDTH), rtol=1e-4, atol=1e-4, max_steps=256)
-    flow = jax.tree.map(lambda leaf: leaf + 0.0, flow)
+    leaves, treedef = jax.tree.flatten(flow)
+    noise = (0.2 * jax.random.normal(jax.random.fold_in(keys[0], i), leaf.shape) for i, leaf in enumerate(leaves))
+    moved = [leaf + more if leaf.ndim == 2 else leaf for leaf, more in zip(leaves, noise, strict=True)]
+    flow = jax.tree.unflatten(treedef, moved)
     x = jax.random.normal(keys[1], (batch, dim))
     candidates = {"depthjax": jax.value_and_grad(lambda flow, x: jnp.mean(flow.log_prob(x)))}
     if available("diffrax"):

@@ -54,6 +54,13 @@ def test_printed_preconditioning():
     close(diffusion.edm_preconditioning(DTYPE(0.3)).weight, diffusion.edm_preconditioning(DTYPE(0.3)).c_out ** -2.0)
 
 
+def test_preconditioning_of_levels_that_are_not_positive():
+    with pytest.raises(ValueError, match="sigma is -1.0, expected a positive number"):
+        diffusion.edm_preconditioning(-1.0)
+    traced = jax.jit(diffusion.edm_preconditioning)(np.array([-1.0, 0.0, 1.0], DTYPE))
+    np.testing.assert_array_equal(np.isnan(np.stack(traced)), [[True, True, False]] * 5)
+
+
 def test_preconditioning_has_unit_variances():
     sigma, d = np.array([0.01, 0.5, 30.0], DTYPE), 0.5
     c = diffusion.edm_preconditioning(sigma, data_scale=d)

@@ -117,6 +117,16 @@ def test_a_first_step_without_noise():
     assert float(variance) == 0.0
 
 
+def test_traced_steps_that_do_not_go_back_are_nan():
+    schedule, x = diffusion.linear_schedule(5), np.ones((2, 3))
+    both = jax.jit(lambda t, s: schedule.posterior(x.astype(schedule.betas.dtype), x, t, s))
+    for s in (2, 3):
+        mean, variance = both(2, s)
+        assert np.isnan(np.asarray(mean)).all()
+        assert np.isnan(variance)
+    assert np.isfinite(np.asarray(both(2, 1)[0])).all()
+
+
 def test_traced_steps_beyond_the_ends_are_nan():
     assert np.isnan(np.asarray(jax.jit(SHORT.alpha)(jnp.array([5, -1])))).all()
 

@@ -71,7 +71,7 @@ def test_sliced_loss_is_exact_for_signs_and_a_diagonal_jacobian():
     close(got, diffusion.score_matching_loss(score, x), 64, scale=4.0)
 
 
-@pytest.mark.parametrize("law", ["rademacher", "normal", "sphere"])
+@pytest.mark.parametrize("law", ["rademacher", "gaussian", "sphere"])
 @pytest.mark.parametrize("reduced", [True, False])
 def test_sliced_loss_is_unbiased(law, reduced):
     x = normal((2, 3))
@@ -117,7 +117,7 @@ def test_gradients():
         (
             lambda s, x: diffusion.sliced_score_matching_loss(jax.random.key(0), s, x, law="uniform"),
             ValueError,
-            "law is 'uniform', expected one of normal, rademacher, sphere",
+            "law is 'uniform', expected one of gaussian, rademacher, sphere",
         ),
         (
             lambda s, x: diffusion.sliced_score_matching_loss(jax.random.key(0), s, x, num_samples=0),

@@ -125,6 +125,16 @@ def test_derivative_of_raised_eigenvalues(values):
     close(raise_eigenvalues(matrix, floor), raised)
 
 
+def test_responsibilities_that_are_negative_or_no_numbers():
+    x, r = np.arange(8.0).reshape(4, 2).astype(DTYPE), np.full((4, 2), 0.5, DTYPE)
+    with pytest.raises(ValueError, match="responsibilities have a negative entry -0.5"):
+        latent.gmm_m_step(x, -r)
+    r[0, 0] = -0.5
+    for wrong in (r, np.where(r < 0, np.nan, r).astype(DTYPE)):
+        model = jax.jit(latent.gmm_m_step)(x, wrong)
+        assert np.isnan(np.asarray(model.locs[0])).all()
+
+
 def test_empty_component_of_a_maximisation_step_has_no_weight():
     x = clusters(12)
     r = np.tile(np.array([0.5, 0.5, 0.0], DTYPE), (12, 1))

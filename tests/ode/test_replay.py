@@ -124,6 +124,13 @@ def test_max_steps_gives_nan_and_a_flag():
     assert np.isnan(np.asarray(blown.ys)).all()
 
 
+@pytest.mark.parametrize("span", [1e-9, 1.0, -1e9])
+def test_a_field_of_zero_takes_three_steps_whatever_the_unit_of_time(span):
+    solution = ode.odeint_replay(lambda t, y, _: 0.0 * y, np.ones(2, DTYPE), 0.0, span)
+    assert solution.num_steps == 3
+    np.testing.assert_array_equal(solution.y1, np.ones(2))
+
+
 def test_dtype_and_one_trace():
     count = 0
 
@@ -148,13 +155,45 @@ def test_leaves_of_two_precisions():
     np.testing.assert_allclose(fixed[0], 0.5 * np.exp(-0.1), rtol=1e-6)
 
 
-def test_second_and_forward_derivatives_are_refused():
-    run = lambda y: ode.odeint_replay(logistic, y, 0.0, 1.0, DTYPE(1.0)).y1  # noqa: E731
-    for second in (jax.grad(jax.grad(run)), jax.hessian(run)):
-        with pytest.raises(TypeError, match="solve_fixed"):
-            second(DTYPE(0.1))
-    with pytest.raises(TypeError, match="forward-mode"):
-        jax.jvp(run, (DTYPE(0.1),), (DTYPE(1.0),))
+ODEINTS = {
+    "replay": lambda y: ode.odeint_replay(logistic, y, 0.0, 1.0, DTYPE(1.0)).y1,
+    "interpolated": lambda y: ode.odeint_interpolated(logistic, y, 0.0, 1.0, DTYPE(1.0)).y1,
+    "backsolve": lambda y: ode.odeint_backsolve(logistic, y, 0.0, 1.0, DTYPE(1.0)).y1,
+    "reversible": lambda y: ode.odeint_reversible(logistic, y, [0.0, 1.0], DTYPE(1.0)).y1,
+}
+
+
+@pytest.mark.parametrize("name", ODEINTS)
+def test_second_and_forward_derivatives_are_refused(name):
+    run, y, one = ODEINTS[name], DTYPE(0.1), DTYPE(1.0)
+    refused = {
+        "grad of grad": lambda: jax.grad(jax.grad(run))(y),
+        "hessian": lambda: jax.hessian(run)(y),
+        "forward over reverse": lambda: jax.jvp(jax.grad(run), (y,), (one,)),
+        "reverse over forward": lambda: jax.grad(lambda y: jax.jvp(run, (y,), (one,))[1])(y),
+        "jvp": lambda: jax.jvp(run, (y,), (one,)),
+        "jvp inside of jit": lambda: jax.jit(lambda y: jax.jvp(run, (y,), (one,)))(y),
+        "jvp outside of jit": lambda: jax.jvp(jax.jit(run), (y,), (one,)),
+        "jacfwd": lambda: jax.jacfwd(run)(y),
+        "jvp of vmap": lambda: jax.jvp(jax.vmap(run), (jnp.asarray(y)[None],), (jnp.ones(1, DTYPE),)),
+        "linearize": lambda: jax.linearize(run, y)[1](one),
+    }
+    for way, call in refused.items():
+        with pytest.raises(TypeError, match=f"odeint_{name} has first derivatives only.*solve_fixed"):
+            raise AssertionError(f"{way} gave {call()}")
+
+
+@pytest.mark.parametrize("name", ODEINTS)
+def test_reverse_mode_passes_through_jit_scan_vmap_and_checkpoint(name):
+    """Two unit steps of the logistic equation; of what is refused to forward mode nothing may reach reverse mode."""
+
+    def twice(y):
+        return jax.lax.scan(lambda y, _: (jax.checkpoint(jax.jit(ODEINTS[name]))(y), None), y, length=2)[0]
+
+    ys = np.array([0.1, 0.6], DTYPE)
+    want = np.exp(2) / (1 + ys * (np.exp(2) - 1)) ** 2
+    got = jax.jit(jax.grad(lambda ys: jnp.sum(jax.vmap(twice)(ys))))(ys)
+    np.testing.assert_allclose(got, want, rtol=2e-2)
 
 
 def test_memory_follows_the_checkpoints():

@@ -123,6 +123,14 @@ def test_an_invalid_length_scale_gives_nan_and_validate_names_it():
         assert np.isnan(np.asarray(stein.ksd(POINTS, SCORES, kernel)))
 
 
+def test_a_traced_graph_without_its_diagonal_gives_nan():
+    run = jax.jit(lambda graph: stein.svgd_direction(POINTS, SCORES, stein.Graphical(stein.RBF(1.0), graph)))
+    graph = np.eye(DIM, dtype=bool)
+    assert np.isfinite(np.asarray(run(graph))).all()
+    graph[2, 2] = False
+    assert np.isnan(np.asarray(run(graph))).all()
+
+
 def test_bad_input():
     x = POINTS
     with pytest.raises(ValueError, match=r"exponent is 0.5, expected a number in \(-1, 0\)"):

@@ -93,6 +93,8 @@ class DiscreteSchedule:
     def posterior_terms(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Factors of z_t and of x in the mean of q(z_s | z_t, x), and its variance, each of the shape of t and s.
 
+        NaN for traced steps that are not s < t.
+
         Raises:
             TypeError: t or s is not an integer.
             ValueError: concrete steps without 0 <= s < t <= T.
@@ -102,6 +104,7 @@ class DiscreteSchedule:
         s_index = step_index(name, "s", s, self.num_steps)
         if is_concrete(t) and is_concrete(s) and (np.asarray(t) <= np.asarray(s)).any():
             raise ValueError(f"{name}: t is {t} and s is {s}, expected s < t: the posterior goes back from t to s")
+        later = t_index > s_index
         log_signal = [self._at("posterior", self.log_alpha_bar, i) for i in (t_index, s_index)]
         log_noise = [self._at("posterior", self.log_noise, i) for i in (t_index, s_index)]
         log_r = log_signal[0] - log_signal[1]
@@ -110,6 +113,7 @@ class DiscreteSchedule:
         ratio = jnp.where(noiseless, 0.0, jnp.exp(log_noise[1] - log_noise_t))
         step = -jnp.expm1(log_r)
         of_x = jnp.where(noiseless, 1.0, jnp.exp(0.5 * log_signal[1] - log_noise_t) * step)
+        ratio, of_x = (jnp.where(later, factor, jnp.nan) for factor in (ratio, of_x))
         return jnp.exp(0.5 * log_r) * ratio, of_x, step * ratio
 
     def posterior(self, x: ArrayLike, z_t: ArrayLike, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import require_shape
-from depthjax.core._options import chosen
+from depthjax.core._options import chosen, positive
 from depthjax.diffusion._arguments import PREDICTIONS, floating, like
 from depthjax.diffusion._continuous import ContinuousSchedule
 from depthjax.diffusion._discrete import DiscreteSchedule
@@ -142,18 +142,20 @@ def edm_preconditioning(sigma: ArrayLike, *, data_scale: float = 0.5) -> Precond
     c_noise = log(s)/4, weight = (s^2 + d^2)/(s d)^2.
 
     Args:
-        sigma: (...) noise levels.
+        sigma: (...) noise levels, positive; all five are NaN for a traced one that is not.
         data_scale: standard deviation of the data, positive.
 
     Raises:
-        ValueError: data_scale is not positive.
+        ValueError: data_scale or a concrete sigma is not positive.
 
     Source:
         Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models (2022), table 1.
     """
     if not data_scale > 0:
         raise ValueError(f"edm_preconditioning: data_scale is {data_scale}, expected a positive number")
+    positive("edm_preconditioning", sigma=sigma)
     sigma = floating(sigma)
+    sigma = jnp.where(sigma > 0, sigma, jnp.nan)
     norm = jnp.hypot(sigma, jnp.full_like(sigma, data_scale))
     c_out = (sigma / norm) * data_scale
     weight = 1.0 / (data_scale * data_scale) + 1.0 / (sigma * sigma)

@@ -8,10 +8,11 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Estimate
 from depthjax.core._options import at_least, chosen
+from depthjax.numerics import sample_probes
 from depthjax.numerics._arguments import samples
+from depthjax.numerics._trace_estimators import LAWS
 
 Score = Callable[[jax.Array], jax.Array]
-LAWS = ("normal", "rademacher", "sphere")
 
 
 def score_of(log_prob: Callable[[jax.Array], jax.Array]) -> Score:
@@ -114,7 +115,7 @@ def sliced_score_matching_loss(
         key: PRNG key.
         score: (d,) -> (d,).
         x: (n, d).
-        law: of v: "rademacher" (least variance), "normal", or "sphere" of radius sqrt(d).
+        law: of v: as `numerics.sample_probes` takes it; "rademacher" has the least variance.
         num_samples: static, directions for each point.
         variance_reduced: static, use |s|^2/2, the mean of the last term.
 
@@ -135,7 +136,7 @@ def sliced_score_matching_loss(
     chosen(name, "law", law, LAWS)
     at_least(name, "num_samples", num_samples, 1)
     x = _points(name, x)
-    directions = _directions(key, law, (num_samples, *x.shape), x.dtype)
+    directions = sample_probes(key, (num_samples, *x.shape), law=law, dtype=x.dtype)
 
     def along(point, v):
         value, slope = jax.jvp(score, (point,), (v,))
@@ -144,13 +145,6 @@ def sliced_score_matching_loss(
     _scored(name, score, x[:1])
     curvature, square = jax.vmap(jax.vmap(along), (None, 0))(x, directions)
     return jnp.mean(curvature + 0.5 * square).astype(x.dtype)
-
-
-def _directions(key, law, shape, dtype):
-    if law == "rademacher":
-        return jax.random.rademacher(key, shape, dtype)
-    v = jax.random.normal(key, shape, dtype)
-    return v if law == "normal" else v * (shape[-1] ** 0.5 / jnp.linalg.norm(v, axis=-1, keepdims=True))
 
 
 def denoising_score_matching_loss(key: jax.Array, score: Score, x: ArrayLike, *, sigma: ArrayLike) -> jax.Array:

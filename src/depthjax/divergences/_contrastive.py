@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from depthjax.core._options import positive
 from depthjax.divergences._scalars import LOG_2
 from depthjax.numerics import log_sigmoid, promote
 from depthjax.numerics._arguments import floats
@@ -86,7 +87,7 @@ def nce_loss(
         () nats, to be minimised; at nu = 1 the optimum is 2 log 2 - 2 JSD(data, noise).
 
     Raises:
-        ValueError: the two densities at the same points differ in shape.
+        ValueError: the two densities at the same points differ in shape, or a concrete noise_ratio is not positive.
 
     Source:
         Gutmann and Hyvarinen, Noise-Contrastive Estimation (2012), eq. 8.
@@ -95,6 +96,7 @@ def nce_loss(
     for name, model, noise in (("data", arrays[0], arrays[1]), ("noise", arrays[2], arrays[3])):
         if model.shape != noise.shape:
             raise ValueError(f"nce_loss: log_noise_{name} has shape {noise.shape}, expected {model.shape}")
+    positive("nce_loss", noise_ratio=noise_ratio)
     nu = jnp.asarray(noise_ratio, arrays[0].dtype)
     at_data = log_sigmoid(arrays[0] - arrays[1] - jnp.log(nu))
     at_noise = log_sigmoid(jnp.log(nu) - (arrays[2] - arrays[3]))

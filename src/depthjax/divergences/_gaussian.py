@@ -177,12 +177,13 @@ def tv_gaussian_equal_scale(loc_p: ArrayLike, loc_q: ArrayLike, scale: ArrayLike
         scale: common standard deviation, positive.
 
     Returns:
-        Broadcast shape, in [0, 1], elementwise.
+        Broadcast shape, in [0, 1], elementwise; NaN for a scale that is not positive.
 
     Source:
         Tsybakov (2009), sec. 2.4.
     """
     loc_p, loc_q, scale = promote(loc_p, loc_q, scale)
+    scale = jnp.where(scale > 0.0, scale, jnp.nan)
     return jax.lax.erf(jnp.abs(loc_p - loc_q) / scale * math.sqrt(0.125))
 
 

@@ -68,14 +68,17 @@ def kl(p: Any, q: Any) -> jax.Array:
 
     Raises:
         ValueError: the event shapes differ, or a record is stacked.
+        TypeError: p or q is no distribution.
         NotImplementedError: no closed form is registered for this pair.
 
     Source:
         Kullback and Leibler, On Information and Sufficiency (1951); closed forms in Kullback (1959) and, for
         exponential families, Wainwright and Jordan (2008), sec. 5.2.2.
     """
-    check_unstacked(p, "kl")
-    check_unstacked(q, "kl")
+    for name, record in (("p", p), ("q", q)):
+        if not hasattr(record, "event_shape"):
+            raise TypeError(f"kl: {name} is {type(record).__name__}, expected a distribution record")
+        check_unstacked(record, "kl")
     if p.event_shape != q.event_shape:
         raise ValueError(f"kl: q has event shape {q.event_shape}, expected {p.event_shape} as p")
     fn = _found(p, q)

@@ -1,12 +1,13 @@
 """Kernel and energy distances between samples, in tiles of rows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least, chosen
+from depthjax.core._options import at_least, chosen, positive
 from depthjax.numerics import pairwise_squared_distance, safe_sqrt
 from depthjax.numerics._arguments import floats, samples, weights
 
@@ -24,7 +25,7 @@ def median_bandwidth(x: ArrayLike, y: ArrayLike) -> jax.Array:
         y: (m, d).
 
     Returns:
-        () distance; 1 where the median is 0. Without gradient.
+        () distance; 1 where the median is 0, NaN for points that are. Without gradient.
 
     Cost:
         At most 1000 evenly spaced points of each sample are used.
@@ -37,11 +38,18 @@ def median_bandwidth(x: ArrayLike, y: ArrayLike) -> jax.Array:
     pooled = jax.lax.stop_gradient(jnp.concatenate(some))
     rows, columns = jnp.triu_indices(pooled.shape[0], 1)
     median = jnp.median(jnp.sqrt(pairwise_squared_distance(pooled, pooled)[rows, columns]))
-    return jnp.where(median > 0.0, median, 1.0)
+    return jnp.where(median == 0.0, 1.0, median)
 
 
 def _pairwise(kernel: Kernel):
     return jax.vmap(jax.vmap(kernel, (None, 0)), (0, None))
+
+
+def _positive(function: str, bandwidth: ArrayLike, dtype: Any) -> jax.Array:
+    """The length in `dtype`; NaN in place of a traced one that is not positive."""
+    positive(function, bandwidth=bandwidth)
+    h = jnp.asarray(bandwidth, dtype)
+    return jnp.where(h > 0.0, h, jnp.nan)
 
 
 def _gaussian(bandwidth):
@@ -54,18 +62,19 @@ def _distance(x, y):
 
 def pair_sum(gram: Callable, x: jax.Array, y: jax.Array, x_weights: jax.Array, y_weights: jax.Array) -> jax.Array:
     """sum_ij a_i b_j k(x_i, y_j) over tiles of rows, recomputed in the reverse pass."""
-    rows = max(1, min(x.shape[0], _TILE // y.shape[0]))
+
+    def tile(part, part_weights):
+        return jnp.sum(part_weights * jnp.matmul(gram(part, y), y_weights, precision=_HIGHEST))
+
+    rows = max(1, _TILE // y.shape[0])
+    if rows >= x.shape[0]:
+        return tile(x, x_weights)
     short = -x.shape[0] % rows
     x = jnp.concatenate([x, jnp.broadcast_to(x[:1], (short, x.shape[1]))])
     x_weights = jnp.pad(x_weights, (0, short))
 
-    @jax.checkpoint
-    def tile(part, part_weights):
-        inner = jnp.matmul(gram(part, y), y_weights, precision=_HIGHEST)
-        return jnp.sum(part_weights * inner)
-
     def step(carry, piece):
-        return carry + tile(*piece), None
+        return carry + jax.checkpoint(tile)(*piece), None
 
     tiles = x.reshape(-1, rows, x.shape[1]), x_weights.reshape(-1, rows)
     return jax.lax.scan(step, jnp.zeros((), x.dtype), tiles)[0]
@@ -114,8 +123,8 @@ def mmd_squared(
         ().
 
     Raises:
-        ValueError: wrong shapes or weights, an unknown estimator, fewer than two points for an unbiased one, or a
-            bandwidth beside a kernel.
+        ValueError: wrong shapes or weights, an unknown estimator, fewer than two points for an unbiased one, a
+            bandwidth that is not positive or beside a kernel, or a kernel whose values are no scalars.
 
     Cost:
         O(n m d) time; tiles of rows keep memory at O(n + m) and 2^18 kernel values, in the reverse pass too.
@@ -132,9 +141,12 @@ def mmd_squared(
         for label, value in (("x", x), ("y", y)):
             at_least(name, f"the number of points of {label} for estimator {estimator!r}", value.shape[0], 2)
     if kernel is None:
-        h = median_bandwidth(x, y) if bandwidth is None else jnp.asarray(bandwidth, x.dtype)
+        h = median_bandwidth(x, y) if bandwidth is None else _positive(name, bandwidth, x.dtype)
         gram, diagonal = _gaussian(h), lambda v: jnp.ones(v.shape[0], v.dtype)
     else:
+        got = jax.eval_shape(kernel, x[0], y[0])
+        if getattr(got, "shape", None) != ():
+            raise ValueError(f"{name}: kernel gives {got} for two points (d,), expected a scalar")
         gram, diagonal = _pairwise(kernel), jax.vmap(lambda v: kernel(v, v))
     if estimator in ("linear", "block"):
         if x.shape != y.shape or x_weights is not None or y_weights is not None:
@@ -183,7 +195,7 @@ def mmd_squared_gaussian(
         ().
 
     Raises:
-        ValueError: wrong shapes.
+        ValueError: wrong shapes, or a concrete bandwidth that is not positive.
 
     Source:
         Muandet et al., Kernel Mean Embedding of Distributions (2017), table 3.1.
@@ -200,7 +212,7 @@ def mmd_squared_gaussian(
     ):
         if value.shape != shape:
             raise ValueError(f"mmd_squared_gaussian: {label} has shape {value.shape}, expected {shape}")
-    h = jnp.asarray(bandwidth, loc_p.dtype)
+    h = _positive("mmd_squared_gaussian", bandwidth, loc_p.dtype)
 
     def embedded(cov, shift):
         factor = jnp.linalg.cholesky(jnp.eye(size, dtype=cov.dtype) + cov / h**2)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least
+from depthjax.core._options import at_least, non_negative
 from depthjax.numerics._arguments import samples
 
 HIGHEST = jax.lax.Precision.HIGHEST
@@ -40,11 +40,12 @@ def ulsif(features_p: ArrayLike, features_q: ArrayLike, *, ridge: ArrayLike) -> 
         (b,) weights; NaN where H + ridge I is not positive definite.
 
     Raises:
-        ValueError: wrong shapes.
+        ValueError: wrong shapes, or a concrete ridge that is negative.
 
     Source:
         Kanamori, Hido and Sugiyama, A Least-Squares Approach to Direct Importance Estimation (2009), eq. 8.
     """
+    non_negative("ulsif", ridge=ridge)
     features_p, features_q = samples("ulsif", features_p, features_q)
     gram = jnp.matmul(features_q.T, features_q, precision=HIGHEST) / features_q.shape[0]
     gram = gram + jnp.asarray(ridge, gram.dtype) * jnp.eye(gram.shape[0], dtype=gram.dtype)

@@ -4,9 +4,10 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.core._options import chosen
+from depthjax.core._options import chosen, is_concrete
 from depthjax.distributions._gaussian_algebra import HIGHEST
 from depthjax.latent._data import centred, points
 from depthjax.latent._em import FitResult, maximise
@@ -66,7 +67,8 @@ def gmm_m_step(
         The mixture. A component without points has weight 0, and the mean and covariance of all data.
 
     Raises:
-        ValueError: wrong shapes, an unknown covariance, or a floor that is not positive.
+        ValueError: wrong shapes, negative concrete responsibilities, an unknown covariance, or a floor that is not
+            positive.
         TypeError: integer data.
 
     Numerics:
@@ -87,7 +89,12 @@ def gmm_m_step(
         raise ValueError(
             f"gmm_m_step: responsibilities have shape {responsibilities.shape}, expected ({x.shape[0]}, k) with k >= 1"
         )
-    return _maximised(x, responsibilities, covariance, covariance_floor)[0]
+    if is_concrete(responsibilities) and (np.asarray(responsibilities) < 0).any():
+        raise ValueError(
+            f"gmm_m_step: responsibilities have a negative entry {np.asarray(responsibilities).min():.6g}, expected "
+            f"nonnegative ones"
+        )
+    return _maximised(x, jnp.where(responsibilities >= 0, responsibilities, jnp.nan), covariance, covariance_floor)[0]
 
 
 def _check_options(function, covariance, covariance_floor):
@@ -100,7 +107,7 @@ def _maximised(x, responsibilities, covariance, floor):
     """The mixture, which components have points (k,), and which covariances are above the floor (k,)."""
     count, size = x.shape
     masses = jnp.sum(responsibilities, axis=0)
-    held = masses > jnp.finfo(x.dtype).eps * count
+    held = ~(masses <= jnp.finfo(x.dtype).eps * count)
     shares = jnp.where(held, masses, 1.0)
     weights = jnp.where(held[None], responsibilities / shares[None], 1.0 / count)
     centre, rest = centred(x)

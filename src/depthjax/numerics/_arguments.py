@@ -18,17 +18,20 @@ def floats(*values: ArrayLike) -> list[jax.Array]:
 
 
 def log_probs(function: str, **values: ArrayLike) -> list[jax.Array]:
-    """Log probabilities of one shape.
+    """Log probabilities of one shape; NaN in place of traced ones that are positive.
 
     Raises:
         ValueError: shapes differ, or a concrete entry is positive.
     """
     arrays = floats(*values.values())
-    for (name, given), array in zip(values.items(), arrays, strict=True):
+    for i, (name, given) in enumerate(values.items()):
+        array = arrays[i]
         if array.ndim == 0:
             raise ValueError(f"{function}: {name} has shape (), expected (..., k) log probabilities")
         slack = 64 * float(jnp.finfo(array.dtype).eps)
-        if is_concrete(given) and bool(np.any(np.asarray(given) > slack)):
+        if not is_concrete(given):
+            arrays[i] = jnp.where(array <= slack, array, jnp.nan)
+        elif bool(np.any(np.asarray(given) > slack)):
             raise ValueError(
                 f"{function}: {name} has a positive entry {float(np.nanmax(np.asarray(given))):.6g}, expected log "
                 f"probabilities, which are at most 0; pass jnp.log(p)"
@@ -64,7 +67,7 @@ def samples(function: str, x: ArrayLike, y: ArrayLike) -> tuple[jax.Array, jax.A
 
 
 def weights(function: str, name: str, values: ArrayLike | None, size: int, dtype: Any) -> jax.Array:
-    """Weights (n,) that sum to one; uniform for None.
+    """Weights (n,) that sum to one; uniform for None, NaN for traced ones that fail the test below.
 
     Raises:
         ValueError: wrong shape, or concrete weights that are negative or do not sum to one within 1e-3.
@@ -74,11 +77,13 @@ def weights(function: str, name: str, values: ArrayLike | None, size: int, dtype
     array = jnp.asarray(values, dtype)
     if array.shape != (size,):
         raise ValueError(f"{function}: {name} has shape {array.shape}, expected ({size},)")
-    if is_concrete(values):
-        concrete = np.asarray(values, np.float64)
-        if (concrete < 0).any():
-            raise ValueError(f"{function}: {name} has a negative entry {concrete.min():.6g}, expected nonnegative ones")
-        total = concrete.sum()
-        if not abs(total - 1) <= 1e-3:
-            raise ValueError(f"{function}: {name} sums to {total:.6g}, expected 1; normalise: {name} / {name}.sum()")
+    if not is_concrete(values):
+        sound = (array >= 0).all() & (jnp.abs(jnp.sum(array) - 1.0) <= 1e-3)
+        return jnp.where(sound, array, jnp.nan)
+    concrete = np.asarray(values, np.float64)
+    if (concrete < 0).any():
+        raise ValueError(f"{function}: {name} has a negative entry {concrete.min():.6g}, expected nonnegative ones")
+    total = concrete.sum()
+    if not abs(total - 1) <= 1e-3:
+        raise ValueError(f"{function}: {name} sums to {total:.6g}, expected 1; normalise: {name} / {name}.sum()")
     return array

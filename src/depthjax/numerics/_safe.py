@@ -121,7 +121,7 @@ def _squared_distance(x, y):
         return total + jnp.square(a[:, None] - b[None, :]), None
 
     start = jnp.zeros((x.shape[0], y.shape[0]), x.dtype)
-    return lax.scan(add, start, (x.T, y.T), unroll=max(1, min(4, x.shape[1])))[0]
+    return lax.scan(add, start, (x.T, y.T))[0]
 
 
 @_squared_distance.defjvp

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import chosen
 from depthjax.ode._arguments import times
-from depthjax.ode._first_order import first_order_only, problem
+from depthjax.ode._first_order import first_order_only, problem, reverse_only
 from depthjax.ode._methods import Tableau
 from depthjax.ode._solution import Solution
 from depthjax.ode._step import Field, combine, explicit_slopes, is_explicit
@@ -141,7 +141,7 @@ def odeint_reversible(
 def reversible_problem(f: Field, y0: Any, ts: ArrayLike, args: Any) -> tuple[Any, jax.Array]:
     """The checked problem and its grid."""
     given = problem(_NAME, f, y0, 0.0, 0.0, args)
-    return given, times(_NAME, ts, given.t0.dtype)
+    return given, reverse_only(_NAME, times(_NAME, ts, given.t0.dtype))
 
 
 def _scheme(static):

@@ -182,7 +182,7 @@ class Graphical(Kernel):
 
     Raises:
         TypeError: the base is no scalar kernel.
-        ValueError: not square, or false on the diagonal.
+        ValueError: not square, or false on the diagonal (NaN where it is traced).
 
     Cost:
         d times that of the base kernel.
@@ -208,7 +208,8 @@ class Graphical(Kernel):
         return values
 
     def _masks(self, dtype):
-        return (self.adjacency != 0).astype(dtype)
+        masks = self.adjacency != 0
+        return jnp.where(jnp.diagonal(masks).all(), masks.astype(dtype), jnp.nan)
 
     def _value(self, x, y):
         _require_dim("Graphical", x, self.adjacency.shape[-1])

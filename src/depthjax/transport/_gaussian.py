@@ -13,21 +13,27 @@ from depthjax.numerics._arguments import floats, samples
 from depthjax.numerics._arguments import weights as mass
 
 
+def _line_laws(loc_p, scale_p, loc_q, scale_q):
+    """Arrays of one shape; a negative scale is NaN."""
+    m1, s1, m2, s2 = jnp.broadcast_arrays(*floats(loc_p, scale_p, loc_q, scale_q))
+    return m1, jnp.where(s1 >= 0.0, s1, jnp.nan), m2, jnp.where(s2 >= 0.0, s2, jnp.nan)
+
+
 def w2_squared_gaussian(loc_p: ArrayLike, scale_p: ArrayLike, loc_q: ArrayLike, scale_q: ArrayLike) -> jax.Array:
     """W2^2 between N(loc_p, scale_p^2) and N(loc_q, scale_q^2): (m_1 - m_2)^2 + (s_1 - s_2)^2.
 
     Args:
         loc_p: mean of p, any shape.
-        scale_p: standard deviation of p, a shape that broadcasts.
+        scale_p: standard deviation of p, a shape that broadcasts, not negative.
         loc_q: mean of q.
         scale_q: standard deviation of q.
 
     Returns:
-        Broadcast shape, in the square of the unit.
+        Broadcast shape, in the square of the unit; NaN for a negative scale.
 
     Source: Givens and Shortt, A class of Wasserstein metrics for probability distributions (1984).
     """
-    m1, s1, m2, s2 = jnp.broadcast_arrays(*floats(loc_p, scale_p, loc_q, scale_q))
+    m1, s1, m2, s2 = _line_laws(loc_p, scale_p, loc_q, scale_q)
     return (m1 - m2) ** 2 + (s1 - s2) ** 2
 
 
@@ -36,16 +42,16 @@ def w2_gaussian(loc_p: ArrayLike, scale_p: ArrayLike, loc_q: ArrayLike, scale_q:
 
     Args:
         loc_p: mean of p, any shape.
-        scale_p: standard deviation of p, a shape that broadcasts.
+        scale_p: standard deviation of p, a shape that broadcasts, not negative.
         loc_q: mean of q.
         scale_q: standard deviation of q.
 
     Returns:
-        Broadcast shape, in the unit.
+        Broadcast shape, in the unit; NaN for a negative scale.
 
     Source: Givens and Shortt (1984).
     """
-    m1, s1, m2, s2 = jnp.broadcast_arrays(*floats(loc_p, scale_p, loc_q, scale_q))
+    m1, s1, m2, s2 = _line_laws(loc_p, scale_p, loc_q, scale_q)
     return safe_norm(jnp.stack([m1 - m2, s1 - s2], axis=-1))
 
 
@@ -56,23 +62,23 @@ def w1_gaussian(loc_p: ArrayLike, scale_p: ArrayLike, loc_q: ArrayLike, scale_q:
 
     Args:
         loc_p: mean of p, any shape.
-        scale_p: standard deviation of p, a shape that broadcasts.
+        scale_p: standard deviation of p, a shape that broadcasts, not negative.
         loc_q: mean of q.
         scale_q: standard deviation of q.
 
     Returns:
-        Broadcast shape, in the unit; its gradient is zero where the laws coincide.
+        Broadcast shape, in the unit; its gradient is zero where the laws coincide. NaN for a negative scale.
 
     Source: the quantile functions differ by m_1 - m_2 + (s_1 - s_2) z; mean of a folded normal law.
     """
-    m1, s1, m2, s2 = jnp.broadcast_arrays(*floats(loc_p, scale_p, loc_q, scale_q))
+    m1, s1, m2, s2 = _line_laws(loc_p, scale_p, loc_q, scale_q)
     d, s = jnp.abs(m1 - m2), jnp.abs(s1 - s2)
     spread = s > 0.0
     safe = jnp.where(spread, s, 1.0)
     # Beyond 40 standard deviations both corrections are zero, and so are their slopes.
     ratio = jnp.minimum(d / safe, 40.0)
     folded = safe * jnp.sqrt(2.0 / jnp.pi).astype(d.dtype) * jnp.exp(-0.5 * ratio**2) + d * (1.0 - 2.0 * ndtr(-ratio))
-    return jnp.where(spread, folded, d)
+    return jnp.where(spread, folded, d + 0.0 * s)
 
 
 def _covariances(function: str, **values: ArrayLike) -> list[jax.Array]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least
+from depthjax.core._options import at_least, is_concrete
 from depthjax.numerics._arguments import floats
 
 
@@ -76,11 +76,13 @@ def sample_coupling(key: jax.Array, plan: ArrayLike, *, num_pairs: int) -> tuple
         Row and column indices, (num_pairs,) int32 each.
 
     Raises:
-        ValueError: shapes, or no pairs.
+        ValueError: shapes, no pairs, or a concrete plan that is negative somewhere or zero everywhere.
     """
     plan = _plan("sample_coupling", plan)
     at_least("sample_coupling", "num_pairs", num_pairs, 1)
     flat = plan.reshape(-1)
+    if is_concrete(flat) and not ((np.asarray(flat) >= 0).all() and np.asarray(flat).any()):
+        raise ValueError("sample_coupling: plan has negative entries or none above 0, expected a plan with mass")
     logits = jnp.where(flat > 0.0, jnp.log(jnp.where(flat > 0.0, flat, 1.0)), -jnp.inf)
     drawn = jax.random.categorical(key, logits, shape=(num_pairs,)).astype(jnp.int32)
     return drawn // plan.shape[1], drawn % plan.shape[1]

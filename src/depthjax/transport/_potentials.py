@@ -42,7 +42,7 @@ def row_error(problem: Problem, g: jax.Array, f: jax.Array) -> jax.Array:
     """sum_i |row sum - a_i| of the plan of (f, g), from what an update of f would change."""
     drift = (f - update_f(problem, g)) / problem.epsilon
     a = jnp.exp(problem.log_a)
-    return jnp.sum(jnp.where(a > 0.0, a * jnp.abs(jnp.expm1(jnp.where(a > 0.0, drift, 0.0))), 0.0))
+    return jnp.sum(jnp.where(a == 0.0, 0.0, a * jnp.abs(jnp.expm1(jnp.where(a == 0.0, 0.0, drift)))))
 
 
 def iterate(problem: Problem, start: jax.Array, num_steps: int) -> tuple[jax.Array, jax.Array]:

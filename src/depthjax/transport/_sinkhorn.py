@@ -46,12 +46,13 @@ def make_problem(function: str, cost: ArrayLike, a, b, epsilon: ArrayLike) -> tu
         raise ValueError(f"{function}: cost has shape {cost.shape}, expected (n, m) with n, m >= 1")
     a = weights(function, "a", a, cost.shape[0], cost.dtype)
     b = weights(function, "b", b, cost.shape[1], cost.dtype)
-    return Problem(cost, _log(a), _log(b), jnp.asarray(epsilon, cost.dtype)), a, b
+    epsilon = jnp.asarray(epsilon, cost.dtype)
+    return Problem(cost, _log(a), _log(b), jnp.where(epsilon > 0.0, epsilon, jnp.nan)), a, b
 
 
 def _log(mass: jax.Array) -> jax.Array:
     """Logarithm, -inf with zero gradient at zero mass."""
-    return jnp.where(mass > 0.0, jnp.log(jnp.where(mass > 0.0, mass, 1.0)), -jnp.inf)
+    return jnp.where(mass == 0.0, -jnp.inf, jnp.log(jnp.where(mass == 0.0, 1.0, mass)))
 
 
 def require_one_rule(function: str, num_steps: int | None, tol: ArrayLike | None, max_steps: int) -> None:

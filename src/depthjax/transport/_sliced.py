@@ -11,7 +11,7 @@ from depthjax.core import Estimate
 from depthjax.core._options import at_least, positive
 from depthjax.numerics._arguments import samples, weights
 from depthjax.transport._gaussian import laws
-from depthjax.transport._one_dim import line_power, require_power, root_of_power
+from depthjax.transport._one_dim import line_distance, line_power, power
 
 
 def _directions(key: jax.Array, count: int, dim: int, dtype, *, orthogonal: bool) -> jax.Array:
@@ -59,7 +59,6 @@ def sliced_wasserstein_power(
     Source: Bonneel et al., Sliced and Radon Wasserstein barycenters of measures (2015), definition 5.
     """
     name = "sliced_wasserstein_power"
-    require_power(name, p)
     at_least(name, "num_projections", num_projections, 1)
     x, y = samples(name, x, y)
     dim = x.shape[1]
@@ -67,8 +66,9 @@ def sliced_wasserstein_power(
         raise ValueError(f"{name}: num_projections is {num_projections}, expected a multiple of d = {dim}")
     a = None if x_weights is None else weights(name, "x_weights", x_weights, x.shape[0], x.dtype)
     b = None if y_weights is None else weights(name, "y_weights", y_weights, y.shape[0], y.dtype)
+    exponent = power(name, p, x.dtype)
     directions = _directions(key, num_projections, dim, x.dtype, orthogonal=orthogonal)
-    terms = jax.lax.map(jax.checkpoint(lambda u: line_power(x @ u, y @ u, a, b, p)), directions)
+    terms = jax.lax.map(jax.checkpoint(lambda u: line_power(x @ u, y @ u, a, b, exponent)), directions)
     groups = jnp.mean(terms.reshape(-1, dim), axis=1) if orthogonal else terms
     count = groups.shape[0]
     spread = jnp.std(groups, ddof=1) / np.sqrt(count) if count > 1 else jnp.full((), jnp.nan, x.dtype)
@@ -110,15 +110,14 @@ def max_sliced_wasserstein(
     Source: Deshpande et al., Max-sliced Wasserstein distance and its use for GANs (2019), eq. 7.
     """
     name = "max_sliced_wasserstein"
-    require_power(name, p)
     at_least(name, "num_steps", num_steps, 1)
     positive(name, step_size=step_size)
     x, y = samples(name, x, y)
-    size = jnp.asarray(step_size, x.dtype)
+    size, exponent = jnp.asarray(step_size, x.dtype), power(name, p, x.dtype)
     fixed_x, fixed_y = jax.lax.stop_gradient((x, y))
 
     def along(u):
-        return line_power(fixed_x @ u, fixed_y @ u, None, None, p)
+        return line_power(fixed_x @ u, fixed_y @ u, None, None, exponent)
 
     def step(state, _):
         u, best, best_u = state
@@ -132,7 +131,7 @@ def max_sliced_wasserstein(
     begin = (start, jnp.full((), -jnp.inf, x.dtype), start)
     (last, best, best_u), _ = jax.lax.scan(step, begin, length=num_steps)
     direction = jnp.where(along(last) > best, last, best_u)
-    return MaxSliced(root_of_power(line_power(x @ direction, y @ direction, None, None, p), p), direction)
+    return MaxSliced(line_distance(x @ direction, y @ direction, None, None, exponent), direction)
 
 
 def sliced_w2_squared_gaussian(
