@@ -20,7 +20,7 @@ from depthjax.meanfield._activation import Activation
 
 
 class Contour(NamedTuple):
-    """Continuation of phi' and the path; `even` if phi'^2 is; `period` of phi'^2 or None.
+    """Continuation of phi' and the path; `even` if phi'^2 is; `period` of phi'^2, a `zero` of phi', or None.
 
     `slope` takes complex x. `bend(x, q)` is the imaginary part b at real x, smooth, of size O(sqrt(q)) at small q.
     `top` is the supremum of phi'^2 on the real line; its infimum is zero.
@@ -31,6 +31,7 @@ class Contour(NamedTuple):
     top: float
     even: bool = False
     period: float | None = None
+    zero: float | None = None
 
 
 def _sech2(x):
@@ -119,8 +120,8 @@ _CONTOURS = {
     activations._erf_slope: Contour(_erf_slope, _bend_erf, 4.0 / np.pi, even=True),
     jnp.cos: Contour(jnp.cos, _bend_sin, 1.0, even=True, period=np.pi),
     jax.nn.sigmoid: Contour(_sigmoid, _bend_softplus, 1.0),
-    activations._gelu_slope: Contour(_gelu_slope, _bend_gelu, _GELU_TOP**2),
-    activations._silu_slope: Contour(_silu_slope, _bend_silu, _SILU_TOP**2),
+    activations._gelu_slope: Contour(_gelu_slope, _bend_gelu, _GELU_TOP**2, zero=-0.7517915246935645),
+    activations._silu_slope: Contour(_silu_slope, _bend_silu, _SILU_TOP**2, zero=-1.2784645427610738),
 }
 _HALF_CONTOURS = {
     activations._elu_slope: Contour(jnp.exp, _bend_tanh, 1.0),

@@ -13,8 +13,9 @@ from depthjax.meanfield._activation import Activation, require_activation
 from depthjax.meanfield._arguments import require, require_scales
 from depthjax.meanfield._contour import contour_of
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
-from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap, equation
+from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap
 from depthjax.meanfield._jacobian_solve import Options, solve, tolerance
+from depthjax.meanfield._resolution import accepted, relative_error
 from depthjax.meanfield._slope_law import slope_laws
 from depthjax.numerics._elementwise import promote
 
@@ -51,27 +52,14 @@ def check(name: str, activation: Any, q: Any, sigma_w: Any, depth: Any, ensemble
         raise ValueError(f"{name}: depth is {depth}, but q has {jnp.shape(q)[0]} layers; they must agree")
 
 
-def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, Setting, jax.Array]:
-    """The equation's parameters for a fixed point q, the same on half the nodes, and whether they are in range."""
+def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, tuple[Setting, ...], jax.Array]:
+    """The equation's parameters for a fixed point q, the same on fewer nodes, and whether they are in range."""
     ok = (q >= 0.0) & (sigma_w > 0.0) & (depth >= 1.0)
     q, sigma_w, depth = jnp.where(ok, q, 1.0), jnp.where(ok, sigma_w, 1.0), jnp.where(ok, depth, 2.0)
-    law, coarse = slope_laws(activation, q)
-    setting = Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth)
-    return setting, lax.stop_gradient(setting._replace(law=coarse)), ok
-
-
-def is_resolved(v, m, log_z, coarse, activation, gaussian):
-    """Whether the rule for E over h is accurate at the solution v of log z(v) = log_z, judged by half its nodes."""
-    if activation.is_piecewise_linear:
-        return jnp.ones(v.shape, bool)
-    v, m, log_z = lax.stop_gradient((v, m, log_z))
-    parts = equation(v, coarse, gaussian)
-    change = parts.m - parts.m_slope * (parts.log_z - log_z) / parts.slope - m
-    tol = float(jnp.finfo(m.real.dtype).eps) ** 0.25  # the error of the full rule is about the square of this one
-    # The density is the imaginary part, where there is one.
-    real = (jnp.imag(v) == 0.0) | (jnp.imag(v) >= math.pi)
-    complex_part = jnp.abs(jnp.imag(change)) <= tol * jnp.abs(jnp.imag(m))
-    return jnp.where(real, jnp.abs(change) <= tol * jnp.abs(m), complex_part)
+    setting, *coarse = (
+        Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth) for law in slope_laws(activation, q)
+    )
+    return setting, lax.stop_gradient(tuple(coarse)), ok
 
 
 def is_deep_enough(activation, depth, gaussian):
@@ -99,10 +87,11 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     ok = ok & is_deep_enough(activation, depth, gaussian)
     edges = lax.stop_gradient(find_edges(setting, gaussian))
     inside = _is_inside(log_lam, edges)
-    found = solve(gaussian, options, log_lam, setting, coarse, edges, inside)
+    found = solve(gaussian, options, log_lam, setting, (*coarse, setting)[0], edges, inside)
     settled = found.residual <= 16.0 * tolerance(*lax.stop_gradient((log_lam, setting)))
-    v, target = lax.complex(found.log_r, found.theta), lax.complex(log_lam, jnp.zeros_like(log_lam))
-    accurate = settled & is_resolved(v, found.m, target, coarse, activation, gaussian)
+    target = lax.complex(log_lam, jnp.zeros_like(log_lam))
+    error = relative_error(found.place, found.m, target, found.residual, coarse, gaussian)
+    accurate = settled & (error <= accepted(log_lam.dtype))
     converged = ok & (accurate | ~inside) & ~jnp.isnan(log_lam)
 
     imaginary = -jnp.imag(found.m)
@@ -111,10 +100,10 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     log_density = jnp.where(positive, log_density, -jnp.inf)
     log_density = jnp.where(converged, log_density, jnp.nan)
 
-    cdf = 1.0 - cdf_above(v, found.m, found.arg, setting, gaussian)
+    cdf = 1.0 - cdf_above(found.place, found.m, found.arg, setting, gaussian)
     cdf = jnp.where(inside, cdf, _cdf_outside(log_lam, setting, edges, gaussian))
     cdf = jnp.where(converged, jnp.clip(cdf, 0.0, 1.0), jnp.nan)
-    omega = jnp.exp(v) * setting.law.mean.astype(v.dtype)
+    omega = jnp.exp(lax.complex(found.place.log_r, found.place.theta)) * setting.law.mean.astype(target.dtype)
     omega = jnp.where(inside & settled, omega, jnp.nan)
     return JacobianDensity(log_density, cdf, omega, jnp.where(inside, found.residual, 0.0), converged)
 
