@@ -20,7 +20,7 @@ _TURN = 1.9
 
 
 class Place(NamedTuple):
-    """log w = log_r + i angle, or log_r + i (pi - angle) where `turned`: small angles from either end keep their digits.
+    """Logarithm of w, log_r + i angle, or log_r + i (pi - angle) where `turned`: either small angle keeps its digits.
 
     Where turned, w is nearer to the negative axis, so that E runs along the real line; elsewhere along the path.
     """
@@ -43,13 +43,14 @@ def placed(v: jax.Array) -> Place:
 
 
 class Equation(NamedTuple):
-    """log z and its derivative in log w, m and its derivative in log w, log(1 + m)."""
+    """log z and m with their derivatives in log w, log(1 + m), the argument of E r/(w - d^) for the pivot r of w."""
 
     log_z: jax.Array
     slope: jax.Array
     m: jax.Array
     m_slope: jax.Array
     log_one_plus_m: jax.Array
+    turn: jax.Array
 
 
 class Setting(NamedTuple):
@@ -100,7 +101,7 @@ def log1p(z: jax.Array, full: jax.Array) -> jax.Array:
 
 
 def _point(place):
-    """w and w - 1."""
+    """The numbers w and w - 1."""
     size, half = jnp.exp(place.log_r), jnp.sin(0.5 * place.angle)
     across, up = size * jnp.cos(place.angle), size * jnp.sin(place.angle)
     near = jnp.expm1(place.log_r) * jnp.cos(place.angle) - 2.0 * half * half
@@ -152,7 +153,9 @@ def _sums(w, y, law, turned):
     first_re, first_im = re * scale, -im * scale
     second_re, second_im = first_re * first_re - first_im * first_im, 2.0 * first_re * first_im
     if path is None:
-        return tuple(lax.complex(_dot(a, line), _dot(b, line)) for a, b in ((first_re, first_im), (second_re, second_im)))
+        return lax.complex(_dot(first_re, line), _dot(first_im, line)), lax.complex(
+            _dot(second_re, line), _dot(second_im, line)
+        )
     if turned is None:
         real, imaginary = path[:, :3], path[:, 3:]
         return tuple(
@@ -168,8 +171,16 @@ def _sums(w, y, law, turned):
     return total(first_re, first_im), total(second_re, second_im)
 
 
-def _variance(law):
-    return jnp.sum(law.weights * law.excess * law.excess)
+def _is_near(y, law):
+    """Whether w is nearer to one than d^ is as a rule."""
+    return jnp.real(y) ** 2 + jnp.imag(y) ** 2 < jnp.sum(law.weights * law.excess * law.excess)
+
+
+def turn_slope(place: Place, law: SlopeLaw) -> jax.Array:
+    """Derivative in log w, complex, of what the turn has beyond arg(1 + m)."""
+    y = _point(place)[1]
+    near = _is_near(y, law)
+    return jnp.where(near, 0.0, _inverse(jnp.where(near, jnp.ones_like(y), y)))
 
 
 class _Parts(NamedTuple):
@@ -189,7 +200,7 @@ def _parts(w, y, law, turned=None):
     first, second = _sums(w, y, law, turned)
     resolvent, spread, m = first[..., 0], first[..., 1], first[..., 2]
     d_resolvent, d_spread, d_m = -second[..., 0], -second[..., 1], -second[..., 2]
-    small = jnp.real(y) ** 2 + jnp.imag(y) ** 2 < _variance(law)
+    small = _is_near(y, law)
     inverse = _inverse(jnp.where(small, jnp.ones_like(y), y))
     drift = jnp.where(small, y * resolvent - 1.0, spread * inverse)
     d_drift = jnp.where(small, resolvent + y * d_resolvent, (d_spread - spread * inverse) * inverse)
@@ -217,7 +228,10 @@ def equation(place: Place, setting: Setting, gaussian: float) -> Equation:
     log_z = v + (layers - 1.0) * log_k + (setting.depth * setting.log_chi).astype(v.dtype)
     if gaussian:
         log_z = log_z + layers * log_m
-    return Equation(log_z, _slope(parts, layers, gaussian), parts.m, parts.d_m * parts.w, log_m)
+    y = _point(place)[1]
+    away = log1p(parts.k1 * parts.resolvent, y * parts.resolvent)
+    turn = jnp.where(_is_near(y, setting.law), jnp.imag(log_m), jnp.imag(away))
+    return Equation(log_z, _slope(parts, layers, gaussian), parts.m, parts.d_m * parts.w, log_m, turn)
 
 
 class OnAxis(NamedTuple):
@@ -247,26 +261,39 @@ def _log_abs(x, full):
     return jnp.where(near, jnp.log1p(jnp.where(near, x, 0.0)), far)
 
 
-def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array]:
-    """E log(w - d^) - i arg w, real and imaginary parts."""
+def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """E log((w - d^)/r), real and imaginary parts, and r, the pivot: w - 1, or w where that is near zero."""
     w, y = _point(place)
     re, im = differences(w, y, law, place.turned)
-    size = 0.5 * jnp.log(re * re + im * im)
-    # From the negative axis where w is turned, so that small angles keep their digits.
-    angle = jnp.arctan2(im, jnp.where(place.turned[..., None], -re, re))
-    # The path lies below the axis; a node of it on the axis may seem to lie above by rounding.
-    angle = jnp.where(angle < -0.5 * jnp.pi, angle + 2.0 * jnp.pi, angle)
+    near = _is_near(y, law)
+    r = jnp.where(near, w, y)
+    across, up = jnp.real(r)[..., None], jnp.imag(r)[..., None]
+
+    def spread(x, b):
+        # Im (w - d^) conj(w - 1) from d^ - 1, which at large w is small beside w.
+        x, b = (part.reshape((1,) * y.ndim + part.shape) for part in (x, b))
+        return jnp.where(near[..., None], im * across - re * up, x * up - b * across)
+
+    rise = spread(law.excess, jnp.zeros_like(law.excess))
+    if law.path is not None:
+        rise = jnp.where(place.turned[..., None], rise, spread(law.path.excess, law.path.excess_im))
+    angle = jnp.arctan2(rise, re * across + im * up)
+    # Both arguments lie in [0, pi]; of a node of the path on the axis that may seem otherwise by rounding.
+    half = 0.5 * jnp.pi
+    angle = jnp.where((angle < -half) & (across > 0.0), angle + 2.0 * jnp.pi, angle)
+    angle = jnp.where((angle > half) & (across < 0.0), angle - 2.0 * jnp.pi, angle)
+    size = 0.5 * (jnp.log(re * re + im * im) - jnp.log(across * across + up * up))
     line = _dot(size, law.weights), _dot(angle, law.weights)
     if law.path is not None:
         w, u = law.path.weights, law.path.weights_im
         bent = _dot(size, w) - _dot(angle, u), _dot(size, u) + _dot(angle, w)
-        line = tuple(jnp.where(place.turned, a, b) for a, b in zip(line, bent, strict=True))
-    return line[0], jnp.where(place.turned, -1.0, 1.0) * (line[1] - place.angle)
+        line = jnp.where(place.turned, line[0], bent[0]), jnp.where(place.turned, line[1], bent[1])
+    return *line, r
 
 
-def cdf_above(place: Place, m: jax.Array, arg: jax.Array, setting: Setting, gaussian: float) -> jax.Array:
+def cdf_above(place: Place, m, arg, turn, setting: Setting, gaussian: float) -> jax.Array:
     """P(> lambda) at the solution with arg = arg(1 + m): Im Phi(w)/pi with Phi the antiderivative of m dlog z."""
-    total = setting.depth * mean_log(place, setting.law)[1] + (setting.depth - 1.0) * arg
+    total = setting.depth * (mean_log(place, setting.law)[1] + turn) - arg
     if gaussian:
         total = total + setting.depth * (jnp.imag(m) - arg)
     return total / jnp.pi
@@ -276,7 +303,7 @@ def cdf_above_gap(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float)
     """The same at real w = 1 + y in a gap of the support of d^, approached from above."""
     law, depth = setting.law, setting.depth
     re, im = differences(w, y, law)
-    if im is None:
+    if im is None or law.path is None:
         above = jnp.sum(jnp.where(re < 0.0, law.weights, 0.0), axis=-1)
     else:
         angle, size = jnp.arctan2(im, re), jnp.log(re * re + im * im)

@@ -22,8 +22,8 @@ from depthjax.meanfield._jacobian import (
 from depthjax.meanfield._jacobian_equation import equation, mean_log, placed
 from depthjax.meanfield._jacobian_moments import jacobian_moments
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile
-from depthjax.meanfield._resolution import accepted, relative_error
 from depthjax.meanfield._polar import polar_search, real_off_support
+from depthjax.meanfield._resolution import accepted, relative_error
 from depthjax.numerics import implicit_root
 
 
@@ -138,7 +138,7 @@ class JacobianSpectrum(SpectralLaw):
         setting, coarse, _ = setting_of(*self._fields())
         place = placed(found.value)
         m = equation(place, setting, kind).m
-        known = relative_error(place, m, log_z, found.residual, coarse, kind) <= accepted(m.real.dtype)
+        known = relative_error(place, m, log_z, found.residual.astype(m.dtype), coarse, kind) <= accepted(m.real.dtype)
         known = known & is_deep_enough(self.activation, self.depth, kind)
         # Inside the continuous spectrum no solution is real: one that is belongs to the nodes, not to the law.
         low, high = frozen._edges().T
@@ -159,8 +159,9 @@ class JacobianSpectrum(SpectralLaw):
         setting = self._setting()
         place = placed(v)
         parts = equation(place, setting, self._is_gaussian())
-        size, angle = mean_log(place, setting.law)
-        value = times(lax.complex(size - place.log_r, angle), setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
+        size, angle, pivot = mean_log(place, setting.law)
+        inner = lax.complex(size, angle) + upper_log(pivot) - v
+        value = times(inner, setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
         if self._is_gaussian():
             value = value + times(parts.m - parts.log_one_plus_m, setting.depth)
         return jnp.where(found.converged & (z != 0.0), log_z + value, jnp.nan)

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from depthjax.meanfield._jacobian_edges import Edges
-from depthjax.meanfield._jacobian_equation import Place, Setting, equation, placed
+from depthjax.meanfield._jacobian_equation import Place, Setting, equation, placed, turn_slope
 
 _RADII = 64
 _NEWTON = 14
@@ -29,7 +29,7 @@ class Options(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """w, what the equation gives there, and |log z - log lambda|.
+    """w, what the equation gives there, and log z - log lambda.
 
     Outside the spectrum log w is i, and nothing there has a meaning.
     """
@@ -37,7 +37,8 @@ class Solution(NamedTuple):
     place: Place
     m: jax.Array
     arg: jax.Array
-    residual: jax.Array
+    turn: jax.Array
+    gap: jax.Array
 
 
 def _curve(log_r, setting, gaussian, steps):
@@ -162,7 +163,7 @@ def _newton(log_lam, state: _State, setting, gaussian, num_steps):
         shrink = jnp.minimum(1.0, 0.5 / jnp.maximum(size, 1e-30))
         done = state.done | ((residual <= tol) & state.close)
         place = jax.tree.map(lambda a, b: jnp.where(done, a, b), old, _moved(old, step, shrink))
-        point = Solution(place, parts.m, jnp.imag(parts.log_one_plus_m), residual)
+        point = Solution(place, parts.m, jnp.imag(parts.log_one_plus_m), parts.turn, gap)
         return _State(point, residual <= near, done, state.count + 1)
 
     def go_on(state):
@@ -176,7 +177,8 @@ def _solve(log_lam, inside, setting, coarse, edges, gaussian, options) -> Soluti
     log_r, theta = _start(log_lam, _table(coarse, edges, gaussian))
     place = placed(lax.complex(jnp.where(inside, log_r, 0.0), jnp.where(inside, theta, 1.0)))
     zero, no = jnp.zeros_like(log_lam), jnp.zeros(log_lam.shape, bool)
-    point = Solution(place, lax.complex(zero, zero), zero, zero)
+    none = lax.complex(zero, zero)
+    point = Solution(place, none, zero, zero, none)
     state = _State(point, no, ~inside, jnp.zeros((), jnp.int32))
     size = min(_RADII, log_lam.shape[0])
     attempts = 1 + -(-log_lam.shape[0] // size) if options.fallback else 1
@@ -222,7 +224,9 @@ def _solve_jvp(gaussian, options, primals, tangents):
     dv = (lax.complex(tangents[0], jnp.zeros_like(log_lam)) - d_log_z) / parts.slope
     d_m = d_m + parts.m_slope * dv
     d_log_m = d_log_m + parts.m_slope / (1.0 + parts.m) * dv
+    d_arg = jnp.imag(d_log_m)
+    d_turn = d_arg + jnp.imag(turn_slope(found.place, setting.law) * dv)
     turned = found.place.turned
     along = jnp.where(turned, -jnp.imag(dv), jnp.imag(dv))
     place = Place(jnp.real(dv), along, np.zeros(turned.shape, jax.dtypes.float0))
-    return found, Solution(place, d_m, jnp.imag(d_log_m), jnp.zeros_like(log_lam))
+    return found, Solution(place, d_m, d_arg, d_turn, jnp.zeros_like(d_m))

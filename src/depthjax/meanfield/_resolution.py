@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from depthjax.meanfield._jacobian_edges import Edges
 from depthjax.meanfield._jacobian_equation import Place, Setting, equation, on_axis, path_sum
 
 _ACCEPTED = {"float64": 1e-8, "float32": 1e-4}
@@ -20,7 +21,7 @@ def stacked(coarse: tuple[Setting, ...]) -> Setting:
     return jax.tree.map(lambda *x: jnp.stack(x), *same)
 
 
-def _last(first, second):
+def _last(first, second, *, power: float = 2.0):
     """Error of a value, relative to it, from its distance to that by half the nodes, and from there to a quarter.
 
     Where halving the nodes squares the error, the error shrinks by the square of the last ratio at least; where it
@@ -31,14 +32,14 @@ def _last(first, second):
     first = jnp.maximum(first, second * second)
     ratio = jnp.minimum(first / jnp.where(second > 0.0, second, 1.0), 1.0)
     squares = first <= 10.0 * second**1.5
-    return first * jnp.where(squares, 3.0 * ratio * ratio, ratio)
+    return first * jnp.where(squares, 3.0 * ratio**power, ratio)
 
 
-def relative_error(place: Place, m, log_z, residual, coarse: tuple[Setting, ...], gaussian: float) -> jax.Array:
-    """Estimate of the relative error of Im m at the solution, of m itself where w is real."""
+def relative_error(place: Place, m, log_z, gap, coarse: tuple[Setting, ...], gaussian: float) -> jax.Array:
+    """Estimate of the relative error of Im m at the solution that left `gap`, of m itself where w is real."""
     if not coarse:
-        return residual * 0.0
-    place, m, log_z, residual = lax.stop_gradient((place, m, log_z, residual))
+        return jnp.zeros_like(place.log_r)
+    place, m, log_z, gap = lax.stop_gradient((place, m, log_z, gap))
     both = jax.vmap(lambda setting: equation(place, setting, gaussian))(stacked(coarse))
     per_log_z = both.m_slope / both.slope
     m_half, m_quarter = both.m - per_log_z * (both.log_z - log_z[None])
@@ -50,9 +51,29 @@ def relative_error(place: Place, m, log_z, residual, coarse: tuple[Setting, ...]
         return jnp.where(real, jnp.abs(change), jnp.abs(jnp.imag(change))) / whole
 
     eps = float(jnp.finfo(m.real.dtype).eps)
-    step = jnp.abs(per_log_z[0]) * (residual + 4.0 * eps)
+    # Rounding of Re log z moves lambda as rounding of log lambda would; that of Im log z is relative to arg w.
+    along, across = jnp.abs(jnp.imag(per_log_z[0])), jnp.abs(jnp.real(per_log_z[0]))
+    step = along * jnp.abs(jnp.real(gap)) + across * (jnp.abs(jnp.imag(gap)) + 4.0 * eps * place.theta)
     rounding = 0.5 * eps * path_sum(place, coarse[0].law)
     return _last(share(m_half - m), share(m_quarter - m_half)) + (step + rounding) / whole
+
+
+def edge_error(edges: Edges, coarse: tuple[Setting, ...], gaussian: float) -> jax.Array:
+    """Estimate of the error of log lambda at the edges by the rule for E, in units of max(1, |log lambda|), (n, 2).
+
+    log z is stationary at an edge, so that the other rules are asked at the same w.
+    """
+    log_w, log_lam = lax.stop_gradient((edges.log_w, edges.log_lam))
+    known = jnp.isfinite(log_w) & jnp.isfinite(log_lam)
+    if not coarse:
+        return jnp.zeros_like(log_lam)
+    at = jnp.where(known, log_w, 2.0)
+    half, quarter = jax.vmap(lambda setting: on_axis(jnp.exp(at), jnp.expm1(at), setting, gaussian).log_z)(
+        stacked(coarse)
+    )
+    unit = jnp.maximum(1.0, jnp.abs(log_lam))
+    error = _last(jnp.abs(half - log_lam) / unit, jnp.abs(quarter - half) / unit, power=1.0)
+    return jnp.where(known, jnp.where(jnp.isnan(error), jnp.inf, error), 0.0)
 
 
 def accepted(dtype) -> float:

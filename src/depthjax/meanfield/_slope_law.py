@@ -1,16 +1,16 @@
 """The law of the squared slopes phi'(sqrt(q) h)^2, of unit mean, as nodes and weights."""
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from depthjax.meanfield._activation import Activation, cast, slope_at
 from depthjax.meanfield._contour import contour_of
 from depthjax.meanfield._expectation import piece_masses
-from depthjax.meanfield._slope_rules import Values, values_of
+from depthjax.meanfield._slope_rules import Values, plain, values_of
 
 
 class Path(NamedTuple):
@@ -34,6 +34,7 @@ class SlopeLaw(NamedTuple):
     weights: jax.Array
     path: Path | None
     mean: jax.Array
+    log_mean: jax.Array
     low: jax.Array
     high: jax.Array
     masses: jax.Array
@@ -65,26 +66,30 @@ def slope_laws(activation: Activation, q: jax.Array) -> tuple[SlopeLaw, ...]:
     atoms = jnp.where(jnp.asarray(np.asarray(flat)), masses, 0.0)
     low, high = (jnp.stack([pair[side] for pair in bounds]) for side in (0, 1))
     if all(flat):
-        return (_law(Values(jnp.stack(squares), masses, None, None), low, high, atoms),)
-    return tuple(_law(values, low, high, atoms) for values in values_of(activation, q, squares))
+        return (_law(plain(jnp.stack(squares), masses), 1.0, low, high, atoms),)
+    base = 1.0 if contour is None else contour.base**2
+    return tuple(_law(values, base, low, high, atoms) for values in values_of(activation, q, squares))
 
 
-def _law(values: Values, low, high, atoms):
+def _law(values: Values, base: float, low, high, atoms):
     weights = values.weights / jnp.sum(values.weights)
-    mean = jnp.sum(weights * values.squares)
-    points, excess = _unit(values.squares, weights, mean)
+    rise = jnp.sum(weights * values.rises)
+    # Where most of the weight is at small d, 1 + rise has lost digits that the sum of d has not.
+    small = rise < -0.5
+    mean = jnp.where(small, jnp.sum(weights * values.squares), base * (1.0 + rise))
+    log_mean = jnp.where(small, jnp.log(mean), math.log(base) + jnp.log1p(jnp.where(small, 0.0, rise)))
+    points, excess = _unit(values.squares, values.rises, weights, mean, base)
     path = None
-    if values.path_squares is not None:
+    if values.path_squares is not None and values.path_weights is not None:
         shares = values.path_weights / jnp.sum(values.path_weights)
-        on_path, away = _unit(values.path_squares, shares, mean.astype(shares.dtype))
+        on_path, away = _unit(values.path_squares, values.path_rises, shares, mean.astype(shares.dtype), base)
         path = Path(*(jnp.real(x) for x in (on_path, away, shares)), jnp.imag(away), jnp.imag(shares))
-    return SlopeLaw(points, excess, weights, path, mean, low / mean, high / mean, atoms)
+    return SlopeLaw(points, excess, weights, path, mean, log_mean, low / mean, high / mean, atoms)
 
 
-def _unit(squares, weights, mean):
-    points = squares / mean
-    excess = points - 1.0
-    return points, excess - jnp.sum(weights * excess)
+def _unit(squares, rises, weights, mean, base):
+    """d/mean and d/mean - 1, the latter from the distances of the rises."""
+    return squares / mean, (rises - jnp.sum(weights * rises)) * (base / mean)
 
 
 def _range(activation, q, index):

@@ -21,29 +21,44 @@ _POINTS_OF_PANELS = (16, 8, 4)
 
 
 class Values(NamedTuple):
-    """phi'^2 with weights on the real line, and on the path, complex, where there is one."""
+    """phi'^2 with weights on the real line, and on the path, complex, where there is one.
+
+    `rises` are those of phi'^2 over the square of the contour's `base`, without cancellation.
+    """
 
     squares: jax.Array
+    rises: jax.Array
     weights: jax.Array
-    path_squares: jax.Array | None
-    path_weights: jax.Array | None
+    path_squares: jax.Array | None = None
+    path_rises: jax.Array | None = None
+    path_weights: jax.Array | None = None
 
 
-def values_of(activation: Activation, q: jax.Array, squares: list) -> tuple[Values, Values, Values]:
+def _risen(contour, x):
+    rise = contour.rise(x)
+    return rise * (2.0 + rise)
+
+
+def plain(squares: jax.Array, weights: jax.Array) -> Values:
+    """On the line alone, rises over one."""
+    return Values(squares, squares - 1.0, weights)
+
+
+def values_of(activation: Activation, q: jax.Array, squares: list) -> tuple[Values, ...]:
     """By all nodes, by every other one, by every fourth; `squares` are those of the pieces of declared slope."""
     contour = contour_of(activation)
     if contour is not None:
         return _half_line(contour, q, squares[1]) if activation.breaks else _line(activation, contour, q)
 
     def on_line(nodes, weights):
-        return Values(jnp.square(slope_at(activation, safe_root(q) * nodes)), weights, None, None)
+        return plain(jnp.square(slope_at(activation, safe_root(q) * nodes)), weights)
 
     if activation.breaks:
         return tuple(on_line(*rule_for(activation, q, num_points=count)) for count in _POINTS_OF_PANELS)
     return _every(on_line(*rule_for(activation, q)))
 
 
-def _every(values: Values) -> tuple[Values, Values, Values]:
+def _every(values: Values) -> tuple[Values, ...]:
     return tuple(jax.tree.map(lambda x, k=k: x[::k], values) for k in (1, 2, 4))
 
 
@@ -60,7 +75,7 @@ def _line(activation, contour: Contour, q):
         line = jax.tree.map(lambda a, b: jnp.where(q > _LONG, a, b), _circle(contour, safe, nodes.size, 0.0), line)
         path = jax.tree.map(lambda a, b: jnp.where(q > _LONG, a, b), _circle(contour, safe, nodes.size, 1.0), path)
     on_line, on_path = jnp.square(slope_at(activation, line[0])), jnp.square(contour.slope(path[0]))
-    return _every(Values(on_line, line[1], on_path, path[1]))
+    return _every(Values(on_line, _risen(contour, line[0]), line[1], on_path, _risen(contour, path[0]), path[1]))
 
 
 def _width(q):
@@ -98,15 +113,17 @@ def _half_line(contour: Contour, q, square):
     lengths = jnp.cosh(u) * jnp.exp(-0.5 * nodes * nodes)
     path, path_lengths = lax.stop_gradient(bent(contour, frozen, nodes, lengths))
     root = safe_root(q)
-    on_line = jnp.square(contour.slope(root * nodes))
-    on_path = jnp.square(contour.slope(root.astype(path.dtype) * path))
+    line, path = root * nodes, root.astype(path.dtype) * path
+    atom = square, square / contour.base**2 - 1.0
 
-    def rule(values, lengths):
-        shares = lengths * jnp.asarray(_clenshaw_curtis(lengths.shape[0]), values.dtype)
+    def rule(x, lengths):
+        shares = lengths * jnp.asarray(_clenshaw_curtis(lengths.shape[0]), x.dtype)
         shares = 0.5 * shares / jnp.sum(shares)
-        return jnp.append(values, square.astype(values.dtype)), jnp.append(shares, jnp.asarray(0.5, values.dtype))
+        values = jnp.square(contour.slope(x)), _risen(contour, x)
+        both = (jnp.append(v, a.astype(x.dtype)) for v, a in zip(values, atom, strict=True))
+        return *both, jnp.append(shares, jnp.asarray(0.5, x.dtype))
 
-    return tuple(Values(*rule(on_line[::k], lengths[::k]), *rule(on_path[::k], path_lengths[::k])) for k in (1, 2, 4))
+    return tuple(Values(*rule(line[::k], lengths[::k]), *rule(path[::k], path_lengths[::k])) for k in (1, 2, 4))
 
 
 def _clenshaw_curtis(count):
