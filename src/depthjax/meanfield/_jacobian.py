@@ -1,6 +1,7 @@
 """The limiting spectrum of J J^T for the input-output Jacobian J = D_L W_L ... D_1 W_1 of a wide random network."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -81,6 +82,7 @@ def _is_inside(log_lam, edges):
     return jnp.any(above & below, axis=1)
 
 
+@partial(jax.jit, static_argnames=("ensemble", "options"))
 def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     gaussian = float(ensemble == "gaussian")
     setting, coarse, ok = setting_of(activation, q, sigma_w, depth)
@@ -94,7 +96,7 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     accurate = settled & (error <= accepted(log_lam.dtype))
     # Near an edge that the rule does not resolve, a point may seem to lie on the other side of it.
     doubt = 100.0 * edge_error(edges, coarse, gaussian) * jnp.maximum(1.0, jnp.abs(edges.log_lam))
-    near = jnp.any(jnp.abs(log_lam[:, None] - edges.log_lam.ravel()) < doubt.ravel()[None], axis=1)
+    near = jnp.any(jnp.abs(log_lam[:, None] - edges.log_lam.ravel()[None]) < doubt.ravel()[None], axis=1)
     converged = ok & (accurate | (~inside & ~near)) & ~jnp.isnan(log_lam)
 
     imaginary = -jnp.imag(found.m)
@@ -257,7 +259,11 @@ def jacobian_edges(
     """
     check("jacobian_edges", activation, q, sigma_w, depth, ensemble)
     _scalar_q("jacobian_edges", q)
-    q, sigma_w, depth = promote(q, sigma_w, depth)
+    return _known_edges(activation, *promote(q, sigma_w, depth), ensemble)
+
+
+@partial(jax.jit, static_argnames="ensemble")
+def _known_edges(activation, q, sigma_w, depth, ensemble):
     setting, coarse, ok = setting_of(activation, q, sigma_w, depth)
     gaussian = float(ensemble == "gaussian")
     edges = find_edges(setting, gaussian)
@@ -286,7 +292,11 @@ def jacobian_atoms(
     """
     check("jacobian_atoms", activation, q, sigma_w, depth, ensemble)
     _scalar_q("jacobian_atoms", q)
-    q, sigma_w, depth = promote(q, sigma_w, depth)
+    return _all_atoms(activation, *promote(q, sigma_w, depth), ensemble)
+
+
+@partial(jax.jit, static_argnames="ensemble")
+def _all_atoms(activation, q, sigma_w, depth, ensemble):
     setting, _, ok = setting_of(activation, q, sigma_w, depth)
     locations, masses = find_atoms(setting, float(ensemble == "gaussian"))
     return jnp.where(ok, locations, jnp.nan), jnp.where(ok, masses, jnp.nan)

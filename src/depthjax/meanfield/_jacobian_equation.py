@@ -8,7 +8,7 @@ With d^ = phi'^2/mu_1, w in the open upper half plane and y = w - 1,
 No digits cancel at large L: K1 ~ Var(d^)/w and w ~ L in the bulk.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,7 @@ class Setting(NamedTuple):
     depth: jax.Array
 
 
-def differences(w: jax.Array, y: jax.Array, law: SlopeLaw, turned: jax.Array | None = None):
+def differences(w: jax.Array, y: jax.Array, law: SlopeLaw, turned: Any = None) -> tuple[jax.Array, Any]:
     """Real and imaginary parts of w - d^ for every node, the nodes last; w is given also as y = w - 1.
 
     Near zero w and d^ are known better than their distances from one, and elsewhere these. Real w has an imaginary part

@@ -124,6 +124,7 @@ class JacobianSpectrum(SpectralLaw):
     def _moments(self, order):
         return jacobian_moments(order, *self._fields(), ensemble=self.ensemble)
 
+    @jax.jit
     def _solve(self, z):
         """Log z, log w and how well it is known, at any z of the closed upper half plane but 0."""
         self._scalar("stieltjes")
