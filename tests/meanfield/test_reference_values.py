@@ -77,7 +77,7 @@ def test_an_unresolved_expectation_is_flagged():
 
 def test_one_orthogonal_layer_is_the_law_of_squared_slopes():
     """2 pdf(h)/|d lambda/dh| with lambda = sigma_w^2 sech^4(sqrt(q) h), h > 0."""
-    q, sigma_w, h = 0.8, 1.2, np.array([0.9, 1.3, 2.0, 2.6])
+    q, sigma_w, h = 0.8, 1.2, np.array([1e-3, 0.02, 0.2, 0.9, 1.3, 2.0, 2.6, 5.0])
     x = np.sqrt(q) * h
     lam = sigma_w**2 / np.cosh(x) ** 4
     found = solve(jnp.log(lam), ACT.tanh, q, sigma_w, 1.0, ensemble="orthogonal")

@@ -163,12 +163,8 @@ _CONTOURS = {
         jnp.cos, lambda x: -2.0 * jnp.square(jnp.sin(0.5 * x)), 1.0, _bend_sin, 1.0, even=True, period=np.pi
     ),
     jax.nn.sigmoid: Contour(_sigmoid, lambda x: _tanh(0.5 * x), 0.5, _bend_softplus, 1.0),
-    activations._gelu_slope: Contour(
-        _gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, zero=-0.7517915246935645
-    ),
-    activations._silu_slope: Contour(
-        _silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, zero=-1.2784645427610738
-    ),
+    activations._gelu_slope: Contour(_gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, zero=-0.7517915246935645),
+    activations._silu_slope: Contour(_silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, zero=-1.2784645427610738),
 }
 _HALF_CONTOURS = {
     activations._elu_slope: Contour(jnp.exp, _less_one, 1.0, _bend_tanh, 1.0),

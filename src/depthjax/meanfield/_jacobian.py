@@ -16,6 +16,7 @@ from depthjax.meanfield._contour import contour_of
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
 from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap
 from depthjax.meanfield._jacobian_solve import Options, solve, tolerance
+from depthjax.meanfield._one_layer import has_one_layer, one_layer
 from depthjax.meanfield._resolution import accepted, edge_error, relative_error
 from depthjax.meanfield._slope_law import slope_laws
 from depthjax.numerics._elementwise import promote
@@ -57,9 +58,7 @@ def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, tuple[Setting, .
     """The equation's parameters for a fixed point q, the same on fewer nodes, and whether they are in range."""
     ok = (q >= 0.0) & (sigma_w > 0.0) & (depth >= 1.0)
     q, sigma_w, depth = jnp.where(ok, q, 1.0), jnp.where(ok, sigma_w, 1.0), jnp.where(ok, depth, 2.0)
-    setting, *coarse = (
-        Setting(law, 2.0 * jnp.log(sigma_w) + law.log_mean, depth) for law in slope_laws(activation, q)
-    )
+    setting, *coarse = (Setting(law, 2.0 * jnp.log(sigma_w) + law.log_mean, depth) for law in slope_laws(activation, q))
     return setting, lax.stop_gradient(tuple(coarse)), ok
 
 
@@ -86,7 +85,7 @@ def _is_inside(log_lam, edges):
 def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     gaussian = float(ensemble == "gaussian")
     setting, coarse, ok = setting_of(activation, q, sigma_w, depth)
-    ok = ok & is_deep_enough(activation, depth, gaussian)
+    in_range, ok = ok, ok & is_deep_enough(activation, depth, gaussian)
     edges = lax.stop_gradient(find_edges(setting, gaussian))
     inside = _is_inside(log_lam, edges)
     found = solve(gaussian, options, log_lam, setting, (*coarse, setting)[0], edges, inside)
@@ -108,6 +107,16 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     cdf = 1.0 - cdf_above(found.place, found.m, found.arg, found.turn, setting, gaussian)
     cdf = jnp.where(inside, cdf, _cdf_outside(log_lam, setting, edges, gaussian))
     cdf = jnp.where(converged, jnp.clip(cdf, 0.0, 1.0), jnp.nan)
+    if not gaussian and has_one_layer(activation):
+        one, exact = (
+            depth <= 1.0,
+            one_layer(log_lam, activation, jnp.where(in_range, q, 1.0), jnp.where(in_range, sigma_w, 1.0)),
+        )
+        converged = jnp.where(one, in_range & (q > 0.0) & ~jnp.isnan(log_lam), converged)
+        log_density, cdf = (
+            jnp.where(one, jnp.where(converged, a, jnp.nan), b)
+            for a, b in ((exact.log_density, log_density), (exact.cdf, cdf))
+        )
     omega = jnp.exp(lax.complex(found.place.log_r, found.place.theta)) * setting.law.mean.astype(target.dtype)
     omega = jnp.where(inside & settled, omega, jnp.nan)
     return JacobianDensity(log_density, cdf, omega, jnp.where(inside, jnp.abs(found.gap), 0.0), converged)
@@ -177,11 +186,12 @@ def jacobian_density_solve(
         bisections therefore converge from anywhere; Newton's method from a table on the curve gets there sooner.
         For the built-in activations that are not piecewise linear E runs along a path in the complex plane on which
         1/(w - d) stays regular as w comes down to the axis, and along the real line where w is near the negative axis.
-        For others it runs along the real line: below 1.5 orthogonal layers the result is NaN, not converged.
+        For others it runs along the real line: below 1.5 orthogonal layers the result is NaN, not converged. One
+        orthogonal layer of an activation with `turning_points` is a change of variables, exact up to the edges.
         `converged` says that the estimated error of the density is at most 1e-8 of it, 1e-4 in float32: error of the
         rule, from the answers of half and of a quarter of its nodes; what the last Newton step left; rounding. Rounding
         of log lambda and of log chi_1 is no part of it: in float32 L layers move lambda by L units in the last place.
-        What is not converged is NaN: near zero, near the top of one or two orthogonal layers, within rounding of an
+        What is not converged is NaN: near zero, near the top of orthogonal layers fewer than two, within rounding of an
         edge, and for q above about 5 more and more of the lower half of the spectrum.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 

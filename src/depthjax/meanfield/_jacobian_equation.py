@@ -158,9 +158,7 @@ def _sums(w, y, law, turned):
         )
     if turned is None:
         real, imaginary = path[:, :3], path[:, 3:]
-        return tuple(
-            _dot(a, real) - _dot(b, imaginary) for a, b in ((first_re, first_im), (second_re, second_im))
-        )
+        return tuple(_dot(a, real) - _dot(b, imaginary) for a, b in ((first_re, first_im), (second_re, second_im)))
     every, far = jnp.concatenate([path, line], axis=-1), turned[..., None]
 
     def total(a, b):
