@@ -72,3 +72,23 @@ def test_variance_of_a_convolution_divides_by_the_fan_in():
     variance = np.asarray(kernel, np.float64).var()
     assert abs(variance / (2 / (9 * 12)) - 1) < 5 * np.sqrt(2 / kernel.size)
     assert variance < 0.01 * (2 / 9 * 12)
+
+
+def test_residual_variance_needs_slopes_of_their_own():
+    """Four blocks of ReLU with sigma_w = 1, run forward on one input; the gain of each is 1 + 1/2."""
+    formula = mf.residual_jacobian_variance(A.relu, 1.0, 1.0, 4.0, skip=1.0, ensemble="gaussian") / 1.5**8
+    np.testing.assert_allclose(formula, 8 / 3, rtol=1e-5)
+    rng, width, found = np.random.default_rng(0), 500, {"inner": [], "outer": []}
+    for kind, spreads in found.items():
+        for _ in range(3):
+            x, jacobian = rng.normal(size=width), np.eye(width)
+            for _ in range(4):
+                w = rng.normal(size=(width, width)) / np.sqrt(width)
+                if kind == "outer":
+                    x, jacobian = x + w @ np.maximum(x, 0), jacobian + w @ ((x > 0)[:, None] * jacobian)
+                else:
+                    jacobian, x = jacobian + (w @ x > 0)[:, None] * (w @ jacobian), x + np.maximum(w @ x, 0)
+            square = jacobian @ jacobian.T
+            spreads.append(np.sum(square**2) / width / (np.trace(square) / width) ** 2 - 1)
+    np.testing.assert_allclose(np.mean(found["inner"]), formula, rtol=0.05)
+    assert np.mean(found["outer"]) > 1.1 * formula

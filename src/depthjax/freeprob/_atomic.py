@@ -114,6 +114,9 @@ def bernoulli(prob: ArrayLike) -> Atomic:
 
     Args:
         prob: (), in [0, 1].
+
+    Returns:
+        An `Atomic` law.
     """
     prob = jnp.asarray(prob)
     if not jnp.issubdtype(prob.dtype, jnp.inexact):
@@ -126,6 +129,9 @@ def empirical(samples: ArrayLike) -> Atomic:
 
     Args:
         samples: (n,).
+
+    Returns:
+        An `Atomic` law.
     """
     samples = jnp.asarray(samples)
     if not jnp.issubdtype(samples.dtype, jnp.inexact):

@@ -12,6 +12,15 @@ def sample_goe(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, dtype=None) 
 
     Off-diagonal variance scale^2/dim, diagonal twice that. The edges +-2 scale are a matter of this normalisation, not
     of the symmetry class.
+
+    Args:
+        key: random key.
+        dim: size of the matrix.
+        scale: (), positive.
+        dtype: a real floating dtype; JAX's default float for None.
+
+    Returns:
+        (dim, dim) symmetric.
     """
     positive("sample_goe", scale=scale)
     at_least("sample_goe", "dim", dim, 1)
@@ -20,7 +29,17 @@ def sample_goe(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, dtype=None) 
 
 
 def sample_gue(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, dtype=None) -> jax.Array:
-    """Gaussian unitary ensemble, (dim, dim) complex Hermitian; spectrum tends to `Semicircle(0, scale)`."""
+    """Gaussian unitary ensemble, (dim, dim) complex Hermitian; spectrum tends to `Semicircle(0, scale)`.
+
+    Args:
+        key: random key.
+        dim: size of the matrix.
+        scale: (), positive.
+        dtype: a real floating dtype; JAX's default float for None.
+
+    Returns:
+        (dim, dim) complex Hermitian.
+    """
     positive("sample_gue", scale=scale)
     at_least("sample_gue", "dim", dim, 1)
     real, imag = jax.random.normal(key, (2, dim, dim), _float(dtype))
@@ -30,6 +49,13 @@ def sample_gue(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, dtype=None) 
 
 def sample_wishart(key: jax.Array, rows: int, cols: int, *, variance: ArrayLike = 1.0, dtype=None) -> jax.Array:
     """A A^T, A (rows, cols) of independent normals of variance variance/cols; tends to `MarchenkoPastur(rows/cols)`.
+
+    Args:
+        key: random key.
+        rows: number of rows of A.
+        cols: number of columns of A.
+        variance: (), positive.
+        dtype: a real floating dtype; JAX's default float for None.
 
     Returns:
         (rows, rows) symmetric.
@@ -52,6 +78,9 @@ def sample_ginibre(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, field: s
         scale: (), positive.
         field: "real" or "complex".
         dtype: a real floating dtype; JAX's default float for None.
+
+    Returns:
+        (dim, dim), complex if `field` is.
     """
     chosen("sample_ginibre", "field", field, ("real", "complex"))
     positive("sample_ginibre", scale=scale)
@@ -67,6 +96,14 @@ def sample_ginibre(key: jax.Array, dim: int, *, scale: ArrayLike = 1.0, field: s
 def sample_haar_orthogonal(key: jax.Array, dim: int, *, dtype=None) -> jax.Array:
     """Haar distributed orthogonal matrix, (dim, dim): QR of a normal matrix, the signs of diag R moved into Q.
 
+    Args:
+        key: random key.
+        dim: size of the matrix.
+        dtype: a real floating dtype; JAX's default float for None.
+
+    Returns:
+        (dim, dim) orthogonal.
+
     Source:
         Mezzadri (2007).
     """
@@ -76,7 +113,16 @@ def sample_haar_orthogonal(key: jax.Array, dim: int, *, dtype=None) -> jax.Array
 
 
 def sample_haar_unitary(key: jax.Array, dim: int, *, dtype=None) -> jax.Array:
-    """Haar distributed unitary matrix, (dim, dim) complex: QR with the phases of diag R moved into Q."""
+    """Haar distributed unitary matrix, (dim, dim) complex: QR with the phases of diag R moved into Q.
+
+    Args:
+        key: random key.
+        dim: size of the matrix.
+        dtype: a real floating dtype; JAX's default float for None.
+
+    Returns:
+        (dim, dim) unitary.
+    """
     at_least("sample_haar_unitary", "dim", dim, 1)
     q, r = jnp.linalg.qr(jax.lax.complex(*jax.random.normal(key, (2, dim, dim), _float(dtype))))
     diagonal = jnp.diagonal(r)
@@ -89,6 +135,13 @@ def sample_haar_unitary(key: jax.Array, dim: int, *, dtype=None) -> jax.Array:
 
 def sample_jacobi(key: jax.Array, dim: int, dof_a: int, dof_b: int, *, dtype=None) -> jax.Array:
     """Symmetric matrix with the spectrum of A (A + B)^-1, A and B Wishart with `dof_a`, `dof_b` degrees of freedom.
+
+    Args:
+        key: random key.
+        dim: size of the matrix.
+        dof_a: columns of the factor of A.
+        dof_b: columns of that of B; dof_a + dof_b at least dim.
+        dtype: a real floating dtype; JAX's default float for None.
 
     Returns:
         (dim, dim), spectrum in [0, 1], tends to `Wachter(dof_a/dim, dof_b/dim)`.

@@ -20,22 +20,54 @@ _LAST = 8
 
 
 def stieltjes(law: SpectralLaw, z: ArrayLike) -> jax.Array:
-    """G(z) = E 1/(z - X), as `law.stieltjes`: (*batch) complex or real to the same."""
+    """G(z) = E 1/(z - X), as `law.stieltjes`: (*batch) complex or real to the same.
+
+    Args:
+        law: any law.
+        z: points, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `z` is.
+    """
     return law.stieltjes(z)
 
 
 def moment_transform(law: SpectralLaw, z: ArrayLike) -> jax.Array:
-    """M(z) = z G(z) - 1 = sum m_k z^-k, (*batch); real for real z off the support, NaN for real z on it."""
+    """M(z) = z G(z) - 1 = sum m_k z^-k, (*batch); real for real z off the support, NaN for real z on it.
+
+    Args:
+        law: any law.
+        z: points, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `z` is.
+    """
     return _forward("moment_transform", law, z, _moment)
 
 
 def psi_transform(law: SpectralLaw, u: ArrayLike) -> jax.Array:
-    """psi(u) = M(1/u) = sum m_k u^k, (*batch)."""
+    """psi(u) = M(1/u) = sum m_k u^k, (*batch).
+
+    Args:
+        law: any law.
+        u: points, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `u` is.
+    """
     return _forward("psi_transform", law, u, _psi)
 
 
 def eta_transform(law: SpectralLaw, u: ArrayLike) -> jax.Array:
-    """eta(u) = psi(u)/(1 + psi(u)), (*batch)."""
+    """eta(u) = psi(u)/(1 + psi(u)), (*batch).
+
+    Args:
+        law: any law.
+        u: points, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `u` is.
+    """
 
     def eta(law, u):
         value, ok = _psi(law, u)
@@ -60,7 +92,15 @@ def solve_blue_function(law: SpectralLaw, g: ArrayLike) -> InverseResult:
 
 
 def blue_function(law: SpectralLaw, g: ArrayLike) -> jax.Array:
-    """B(g) = G^-1(g), B ~ 1/g at 0; NaN outside the image. (*batch)."""
+    """B(g) = G^-1(g), B ~ 1/g at 0; NaN outside the image. (*batch).
+
+    Args:
+        law: any law.
+        g: values of G, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `g` is.
+    """
     return solve_blue_function(law, g).value
 
 
@@ -70,6 +110,9 @@ def solve_r_transform(law: SpectralLaw, g: ArrayLike) -> InverseResult:
     Args:
         law: any law.
         g: (*batch), complex or real; R(0) is the mean.
+
+    Returns:
+        `InverseResult`: NaN and converged false where `g` lies outside the image of G.
 
     Numerics: R = 1/u - 1/g at G(1/u) = g loses digits as g -> 0; where |g| times the radius of the support is
         below eps^(1/5)/2 the first four cumulants are used.
@@ -87,7 +130,15 @@ def solve_r_transform(law: SpectralLaw, g: ArrayLike) -> InverseResult:
 
 
 def r_transform(law: SpectralLaw, g: ArrayLike) -> jax.Array:
-    """R(g) = B(g) - 1/g, (*batch); NaN outside the image of G."""
+    """R(g) = B(g) - 1/g, (*batch); NaN outside the image of G.
+
+    Args:
+        law: any law.
+        g: values of G, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `g` is.
+    """
     return solve_r_transform(law, g).value
 
 
@@ -120,12 +171,28 @@ def solve_s_transform(law: SpectralLaw, m: ArrayLike) -> InverseResult:
 
 
 def s_transform(law: SpectralLaw, m: ArrayLike) -> jax.Array:
-    """S(m) = (1 + m)/(m M^-1(m)), (*batch); NaN outside the image and for laws of mean 0."""
+    """S(m) = (1 + m)/(m M^-1(m)), (*batch); NaN outside the image and for laws of mean 0.
+
+    Args:
+        law: any law.
+        m: values of M, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `m` is.
+    """
     return solve_s_transform(law, m).value
 
 
 def t_transform(law: SpectralLaw, m: ArrayLike) -> jax.Array:
-    """T(m) = 1/S(m), (*batch)."""
+    """T(m) = 1/S(m), (*batch).
+
+    Args:
+        law: any law.
+        m: values of M, (*batch), complex or real.
+
+    Returns:
+        (*batch), complex or real as `m` is.
+    """
     return 1.0 / s_transform(law, m)
 
 

@@ -13,24 +13,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.special import ndtr
+from jax.scipy.special import erf, ndtr
 
 from depthjax.meanfield import activations
 from depthjax.meanfield._activation import Activation
 
 
 class Contour(NamedTuple):
-    """Continuation of phi' and the path; `even` if phi'^2 is; `period` of phi'^2 or None.
+    """Continuation of phi' = base (1 + rise), and the path; `even` if phi'^2 is, `period` of it, a `zero` of phi'.
 
-    `slope` takes complex x. `bend(x, q)` is the imaginary part b at real x, smooth, of size O(sqrt(q)) at small q.
+    `slope` takes complex x, as does `rise`, which is accurate at small x. `bend(x, q)` is the imaginary part b at real
+    x, smooth, of size O(sqrt(q)) at small q.
     `top` is the supremum of phi'^2 on the real line; its infimum is zero.
     """
 
     slope: Callable[[jax.Array], jax.Array]
+    rise: Callable[[jax.Array], jax.Array]
+    base: float
     bend: Callable[[jax.Array, jax.Array], jax.Array]
     top: float
     even: bool = False
     period: float | None = None
+    zero: float | None = None
 
 
 def _sech2(x):
@@ -60,8 +64,8 @@ def _silu_slope(x):
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 
-def _gelu_slope(x):
-    """Phi(x) + x Phi'(x), with Phi(a + ib) = Phi(a) + i int_0^b Phi'(a + it) dt."""
+def _normal_parts(x):
+    """Phi(a + ib) - Phi(a) = i int_0^b Phi'(a + it) dt, real and imaginary part, and Phi'(a + ib)."""
     re, im = jnp.real(x), jnp.imag(x)
 
     def pdf(y):
@@ -70,8 +74,44 @@ def _gelu_slope(x):
     steps = 0.5 * im[..., None] * jnp.asarray(_POINTS + 1.0, re.dtype).reshape((1,) * im.ndim + (-1,))
     weights = jnp.asarray(0.5 * _WEIGHTS, re.dtype).reshape((1,) * im.ndim + (-1,))
     values = pdf(lax.complex(jnp.broadcast_to(re[..., None], steps.shape), steps))
-    inner = im * jnp.sum(weights * jnp.real(values), axis=-1), im * jnp.sum(weights * jnp.imag(values), axis=-1)
-    return lax.complex(ndtr(re) - inner[1], inner[0]) + x * pdf(x)
+    inner = -im * jnp.sum(weights * jnp.imag(values), axis=-1), im * jnp.sum(weights * jnp.real(values), axis=-1)
+    return inner, pdf(x)
+
+
+def _gelu_slope(x):
+    """Phi(x) + x Phi'(x)."""
+    inner, density = _normal_parts(x)
+    return lax.complex(ndtr(jnp.real(x)) + inner[0], inner[1]) + x * density
+
+
+def _less_one(x):
+    """exp(x) - 1, real or complex, without cancellation at small x."""
+    if not jnp.iscomplexobj(x):
+        return jnp.expm1(x)
+    re, half = jnp.real(x), jnp.sin(0.5 * jnp.imag(x))
+    real = jnp.expm1(re) * jnp.cos(jnp.imag(x)) - 2.0 * half * half
+    return lax.complex(real, jnp.exp(re) * jnp.sin(jnp.imag(x)))
+
+
+def _tanh(x):
+    """(1 - e)/(1 + e) with e = exp(-2 abs(x)), without overflow."""
+    right = jnp.real(x) > 0.0
+    less = _less_one(jnp.where(right, -2.0 * x, 2.0 * x))
+    value = -less / (2.0 + less)
+    return jnp.where(right, value, -value)
+
+
+def _gelu_rise(x):
+    """2 (Phi(x) + x Phi'(x)) - 1."""
+    if not jnp.iscomplexobj(x):
+        return erf(x / math.sqrt(2.0)) + x * (math.sqrt(2.0 / math.pi) * jnp.exp(-0.5 * x * x))
+    inner, density = _normal_parts(x)
+    return lax.complex(erf(jnp.real(x) / math.sqrt(2.0)) + 2.0 * inner[0], 2.0 * inner[1]) + 2.0 * x * density
+
+
+def _silu_rise(x):
+    s = _sigmoid(x)
+    return _tanh(0.5 * x) + 2.0 * x * s * (1.0 - s)
 
 
 def _short(q):
@@ -115,16 +155,20 @@ _SELU = activations._SELU_ALPHA * activations._SELU_SCALE
 
 # By the function that is phi'; with breaks, for the piece below the first of them.
 _CONTOURS = {
-    activations._sech2: Contour(_sech2, _bend_tanh, 1.0, even=True),
-    activations._erf_slope: Contour(_erf_slope, _bend_erf, 4.0 / np.pi, even=True),
-    jnp.cos: Contour(jnp.cos, _bend_sin, 1.0, even=True, period=np.pi),
-    jax.nn.sigmoid: Contour(_sigmoid, _bend_softplus, 1.0),
-    activations._gelu_slope: Contour(_gelu_slope, _bend_gelu, _GELU_TOP**2),
-    activations._silu_slope: Contour(_silu_slope, _bend_silu, _SILU_TOP**2),
+    activations._sech2: Contour(_sech2, lambda x: -jnp.square(_tanh(x)), 1.0, _bend_tanh, 1.0, even=True),
+    activations._erf_slope: Contour(
+        _erf_slope, lambda x: _less_one(-x * x), 2.0 / math.sqrt(math.pi), _bend_erf, 4.0 / math.pi, even=True
+    ),
+    jnp.cos: Contour(
+        jnp.cos, lambda x: -2.0 * jnp.square(jnp.sin(0.5 * x)), 1.0, _bend_sin, 1.0, even=True, period=np.pi
+    ),
+    jax.nn.sigmoid: Contour(_sigmoid, lambda x: _tanh(0.5 * x), 0.5, _bend_softplus, 1.0),
+    activations._gelu_slope: Contour(_gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, zero=-0.7517915246935645),
+    activations._silu_slope: Contour(_silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, zero=-1.2784645427610738),
 }
 _HALF_CONTOURS = {
-    activations._elu_slope: Contour(jnp.exp, _bend_tanh, 1.0),
-    activations._selu_slope: Contour(lambda x: _SELU * jnp.exp(x), _bend_tanh, _SELU**2),
+    activations._elu_slope: Contour(jnp.exp, _less_one, 1.0, _bend_tanh, 1.0),
+    activations._selu_slope: Contour(lambda x: _SELU * jnp.exp(x), _less_one, _SELU, _bend_tanh, _SELU**2),
 }
 
 

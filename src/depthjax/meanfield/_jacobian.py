@@ -1,6 +1,7 @@
 """The limiting spectrum of J J^T for the input-output Jacobian J = D_L W_L ... D_1 W_1 of a wide random network."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +14,10 @@ from depthjax.meanfield._activation import Activation, require_activation
 from depthjax.meanfield._arguments import require, require_scales
 from depthjax.meanfield._contour import contour_of
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
-from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap, equation
+from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap
 from depthjax.meanfield._jacobian_solve import Options, solve, tolerance
+from depthjax.meanfield._one_layer import has_one_layer, one_layer
+from depthjax.meanfield._resolution import accepted, edge_error, relative_error
 from depthjax.meanfield._slope_law import slope_laws
 from depthjax.numerics._elementwise import promote
 
@@ -51,27 +54,12 @@ def check(name: str, activation: Any, q: Any, sigma_w: Any, depth: Any, ensemble
         raise ValueError(f"{name}: depth is {depth}, but q has {jnp.shape(q)[0]} layers; they must agree")
 
 
-def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, Setting, jax.Array]:
-    """The equation's parameters for a fixed point q, the same on half the nodes, and whether they are in range."""
+def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, tuple[Setting, ...], jax.Array]:
+    """The equation's parameters for a fixed point q, the same on fewer nodes, and whether they are in range."""
     ok = (q >= 0.0) & (sigma_w > 0.0) & (depth >= 1.0)
     q, sigma_w, depth = jnp.where(ok, q, 1.0), jnp.where(ok, sigma_w, 1.0), jnp.where(ok, depth, 2.0)
-    law, coarse = slope_laws(activation, q)
-    setting = Setting(law, 2.0 * jnp.log(sigma_w) + jnp.log(law.mean), depth)
-    return setting, lax.stop_gradient(setting._replace(law=coarse)), ok
-
-
-def is_resolved(v, m, log_z, coarse, activation, gaussian):
-    """Whether the rule for E over h is accurate at the solution v of log z(v) = log_z, judged by half its nodes."""
-    if activation.is_piecewise_linear:
-        return jnp.ones(v.shape, bool)
-    v, m, log_z = lax.stop_gradient((v, m, log_z))
-    parts = equation(v, coarse, gaussian)
-    change = parts.m - parts.m_slope * (parts.log_z - log_z) / parts.slope - m
-    tol = float(jnp.finfo(m.real.dtype).eps) ** 0.25  # the error of the full rule is about the square of this one
-    # The density is the imaginary part, where there is one.
-    real = (jnp.imag(v) == 0.0) | (jnp.imag(v) >= math.pi)
-    complex_part = jnp.abs(jnp.imag(change)) <= tol * jnp.abs(jnp.imag(m))
-    return jnp.where(real, jnp.abs(change) <= tol * jnp.abs(m), complex_part)
+    setting, *coarse = (Setting(law, 2.0 * jnp.log(sigma_w) + law.log_mean, depth) for law in slope_laws(activation, q))
+    return setting, lax.stop_gradient(tuple(coarse)), ok
 
 
 def is_deep_enough(activation, depth, gaussian):
@@ -93,17 +81,22 @@ def _is_inside(log_lam, edges):
     return jnp.any(above & below, axis=1)
 
 
+@partial(jax.jit, static_argnames=("ensemble", "options"))
 def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     gaussian = float(ensemble == "gaussian")
     setting, coarse, ok = setting_of(activation, q, sigma_w, depth)
-    ok = ok & is_deep_enough(activation, depth, gaussian)
+    in_range, ok = ok, ok & is_deep_enough(activation, depth, gaussian)
     edges = lax.stop_gradient(find_edges(setting, gaussian))
     inside = _is_inside(log_lam, edges)
-    found = solve(gaussian, options, log_lam, setting, coarse, edges, inside)
-    settled = found.residual <= 16.0 * tolerance(*lax.stop_gradient((log_lam, setting)))
-    v, target = lax.complex(found.log_r, found.theta), lax.complex(log_lam, jnp.zeros_like(log_lam))
-    accurate = settled & is_resolved(v, found.m, target, coarse, activation, gaussian)
-    converged = ok & (accurate | ~inside) & ~jnp.isnan(log_lam)
+    found = solve(gaussian, options, log_lam, setting, (*coarse, setting)[0], edges, inside)
+    settled = jnp.abs(found.gap) <= 16.0 * tolerance(*lax.stop_gradient((log_lam, setting)))
+    target = lax.complex(log_lam, jnp.zeros_like(log_lam))
+    error = relative_error(found.place, found.m, target, found.gap, coarse, gaussian)
+    accurate = settled & (error <= accepted(log_lam.dtype))
+    # Near an edge that the rule does not resolve, a point may seem to lie on the other side of it.
+    doubt = 100.0 * edge_error(edges, coarse, gaussian) * jnp.maximum(1.0, jnp.abs(edges.log_lam))
+    near = jnp.any(jnp.abs(log_lam[:, None] - edges.log_lam.ravel()[None]) < doubt.ravel()[None], axis=1)
+    converged = ok & (accurate | (~inside & ~near)) & ~jnp.isnan(log_lam)
 
     imaginary = -jnp.imag(found.m)
     positive = inside & settled & (imaginary > 0.0)
@@ -111,12 +104,22 @@ def _solve_flat(log_lam, activation, q, sigma_w, depth, ensemble, options):
     log_density = jnp.where(positive, log_density, -jnp.inf)
     log_density = jnp.where(converged, log_density, jnp.nan)
 
-    cdf = 1.0 - cdf_above(v, found.m, found.arg, setting, gaussian)
+    cdf = 1.0 - cdf_above(found.place, found.m, found.arg, found.turn, setting, gaussian)
     cdf = jnp.where(inside, cdf, _cdf_outside(log_lam, setting, edges, gaussian))
     cdf = jnp.where(converged, jnp.clip(cdf, 0.0, 1.0), jnp.nan)
-    omega = jnp.exp(v) * setting.law.mean.astype(v.dtype)
+    if not gaussian and has_one_layer(activation):
+        one, exact = (
+            depth <= 1.0,
+            one_layer(log_lam, activation, jnp.where(in_range, q, 1.0), jnp.where(in_range, sigma_w, 1.0)),
+        )
+        converged = jnp.where(one, in_range & (q > 0.0) & ~jnp.isnan(log_lam), converged)
+        log_density, cdf = (
+            jnp.where(one, jnp.where(converged, a, jnp.nan), b)
+            for a, b in ((exact.log_density, log_density), (exact.cdf, cdf))
+        )
+    omega = jnp.exp(lax.complex(found.place.log_r, found.place.theta)) * setting.law.mean.astype(target.dtype)
     omega = jnp.where(inside & settled, omega, jnp.nan)
-    return JacobianDensity(log_density, cdf, omega, jnp.where(inside, found.residual, 0.0), converged)
+    return JacobianDensity(log_density, cdf, omega, jnp.where(inside, jnp.abs(found.gap), 0.0), converged)
 
 
 def _cdf_outside(log_lam, setting, edges, gaussian):
@@ -182,9 +185,14 @@ def jacobian_density_solve(
         fixed |w| the ratio arg z/arg w increases with arg w, and lambda increases with |w| along the curve. Two nested
         bisections therefore converge from anywhere; Newton's method from a table on the curve gets there sooner.
         For the built-in activations that are not piecewise linear E runs along a path in the complex plane on which
-        1/(w - d) stays regular as w comes down to the axis. For others it runs along the real line: below 1.5
-        orthogonal layers the result is NaN, not converged. Whatever the path, points at which half the nodes give
-        another density are NaN, not converged: near zero and near the top of one or two layers, and at q >> 1.
+        1/(w - d) stays regular as w comes down to the axis, and along the real line where w is near the negative axis.
+        For others it runs along the real line: below 1.5 orthogonal layers the result is NaN, not converged. One
+        orthogonal layer of an activation with `turning_points` is a change of variables, exact up to the edges.
+        `converged` says that the estimated error of the density is at most 1e-8 of it, 1e-4 in float32: error of the
+        rule, from the answers of half and of a quarter of its nodes; what the last Newton step left; rounding. Rounding
+        of log lambda and of log chi_1 is no part of it: in float32 L layers move lambda by L units in the last place.
+        What is not converged is NaN: near zero, near the top of orthogonal layers fewer than two, within rounding of an
+        edge, and for q above about 5 more and more of the lower half of the spectrum.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 
     Cost: O(len(log_lam) * 161) for each of about five Newton steps.
@@ -253,16 +261,24 @@ def jacobian_edges(
         ensemble: static, "gaussian" or "orthogonal".
 
     Returns:
-        (num_intervals, 2) of log lambda, ascending, NaN rows last; -inf where the spectrum starts at zero.
+        (num_intervals, 2) of log lambda, ascending, NaN rows last; -inf where the spectrum starts at zero. NaN also for
+        an edge that half and a quarter of the nodes do not confirm to 1e-8 of max(1, |log lambda|), or 1e-4 in float32.
         An atom above the last interval is no edge: `jacobian_atoms`.
 
     Numerics: derivatives by the envelope theorem, z at fixed w.
     """
     check("jacobian_edges", activation, q, sigma_w, depth, ensemble)
     _scalar_q("jacobian_edges", q)
-    q, sigma_w, depth = promote(q, sigma_w, depth)
-    setting, _, ok = setting_of(activation, q, sigma_w, depth)
-    return jnp.where(ok, find_edges(setting, float(ensemble == "gaussian")).log_lam, jnp.nan)
+    return _known_edges(activation, *promote(q, sigma_w, depth), ensemble)
+
+
+@partial(jax.jit, static_argnames="ensemble")
+def _known_edges(activation, q, sigma_w, depth, ensemble):
+    setting, coarse, ok = setting_of(activation, q, sigma_w, depth)
+    gaussian = float(ensemble == "gaussian")
+    edges = find_edges(setting, gaussian)
+    known = edge_error(edges, coarse, gaussian) <= accepted(edges.log_lam.dtype)
+    return jnp.where(ok & known, edges.log_lam, jnp.nan)
 
 
 def jacobian_atoms(
@@ -286,7 +302,11 @@ def jacobian_atoms(
     """
     check("jacobian_atoms", activation, q, sigma_w, depth, ensemble)
     _scalar_q("jacobian_atoms", q)
-    q, sigma_w, depth = promote(q, sigma_w, depth)
+    return _all_atoms(activation, *promote(q, sigma_w, depth), ensemble)
+
+
+@partial(jax.jit, static_argnames="ensemble")
+def _all_atoms(activation, q, sigma_w, depth, ensemble):
     setting, _, ok = setting_of(activation, q, sigma_w, depth)
     locations, masses = find_atoms(setting, float(ensemble == "gaussian"))
     return jnp.where(ok, locations, jnp.nan), jnp.where(ok, masses, jnp.nan)

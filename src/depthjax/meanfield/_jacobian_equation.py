@@ -8,7 +8,7 @@ With d^ = phi'^2/mu_1, w in the open upper half plane and y = w - 1,
 No digits cancel at large L: K1 ~ Var(d^)/w and w ~ L in the bulk.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +16,41 @@ from jax import lax
 
 from depthjax.meanfield._slope_law import SlopeLaw
 
+_TURN = 1.9
+
+
+class Place(NamedTuple):
+    """Logarithm of w, log_r + i angle, or log_r + i (pi - angle) where `turned`: either small angle keeps its digits.
+
+    Where turned, w is nearer to the negative axis, so that E runs along the real line; elsewhere along the path.
+    """
+
+    log_r: jax.Array
+    angle: jax.Array
+    turned: jax.Array
+
+    @property
+    def theta(self) -> jax.Array:
+        """The argument of w."""
+        return jnp.where(self.turned, jnp.pi - self.angle, self.angle)
+
+
+def placed(v: jax.Array) -> Place:
+    """The place of log w = v, complex."""
+    theta = jnp.imag(v)
+    turned = theta > _TURN
+    return Place(jnp.real(v), jnp.where(turned, jnp.pi - theta, theta), turned)
+
 
 class Equation(NamedTuple):
-    """log z and its derivative in log w, m and its derivative in log w, log(1 + m)."""
+    """log z and m with their derivatives in log w, log(1 + m), the argument of E r/(w - d^) for the pivot r of w."""
 
     log_z: jax.Array
     slope: jax.Array
     m: jax.Array
     m_slope: jax.Array
     log_one_plus_m: jax.Array
+    turn: jax.Array
 
 
 class Setting(NamedTuple):
@@ -35,23 +61,31 @@ class Setting(NamedTuple):
     depth: jax.Array
 
 
-def differences(w: jax.Array, y: jax.Array, law: SlopeLaw) -> tuple[jax.Array, jax.Array | None]:
+def differences(w: jax.Array, y: jax.Array, law: SlopeLaw, turned: Any = None) -> tuple[jax.Array, Any]:
     """Real and imaginary parts of w - d^ for every node, the nodes last; w is given also as y = w - 1.
 
-    Near zero w and d^ are known better than their distances from one, and elsewhere these.
+    Near zero w and d^ are known better than their distances from one, and elsewhere these. Real w has an imaginary part
+    of w - d^ on the path only.
     """
+    low = (jnp.abs(jnp.real(w)) < 0.25)[..., None]
+    start = jnp.where(low, jnp.real(w)[..., None], jnp.real(y)[..., None])
+    above = jnp.imag(y)[..., None] if jnp.iscomplexobj(y) else None
 
     def node(a):
         return a.reshape((1,) * y.ndim + a.shape)
 
-    low = jnp.abs(jnp.real(w)) < 0.25
-    re = jnp.where(low, jnp.real(w), jnp.real(y))[..., None]
-    re = re - jnp.where(low[..., None], node(law.points), node(law.excess))
-    if law.excess_im is None:
-        im = None if not jnp.iscomplexobj(y) else jnp.broadcast_to(jnp.imag(y)[..., None], re.shape)
-        return re, im
-    above = jnp.imag(y)[..., None] if jnp.iscomplexobj(y) else jnp.zeros_like(y)[..., None]
-    return re, above - node(law.excess_im)
+    def from_nodes(part):
+        return start - jnp.where(low, node(part.points), node(part.excess))
+
+    if law.path is None:
+        re = from_nodes(law)
+        return re, None if above is None else jnp.broadcast_to(above, re.shape)
+    re = from_nodes(law.path)
+    if above is None:
+        return re, jnp.broadcast_to(-node(law.path.excess_im), re.shape)
+    im = above - node(law.path.excess_im)
+    far = turned[..., None]
+    return jnp.where(far, from_nodes(law), re), jnp.where(far, above, im)
 
 
 def log1p(z: jax.Array, full: jax.Array) -> jax.Array:
@@ -64,6 +98,15 @@ def log1p(z: jax.Array, full: jax.Array) -> jax.Array:
     size = jnp.real(full) ** 2 + jnp.imag(full) ** 2
     modulus = jnp.where(near, small, 0.5 * jnp.log(jnp.where(near, 1.0, size)))
     return lax.complex(modulus, jnp.arctan2(above, right))
+
+
+def _point(place):
+    """The numbers w and w - 1."""
+    size, half = jnp.exp(place.log_r), jnp.sin(0.5 * place.angle)
+    across, up = size * jnp.cos(place.angle), size * jnp.sin(place.angle)
+    near = jnp.expm1(place.log_r) * jnp.cos(place.angle) - 2.0 * half * half
+    real, less = jnp.where(place.turned, -across, across), jnp.where(place.turned, -across - 1.0, near)
+    return lax.complex(real, up), lax.complex(less, up)
 
 
 def minus_one(v: jax.Array) -> jax.Array:
@@ -83,51 +126,59 @@ def _inverse(z):
 
 
 def _columns(law):
-    """Weights times 1, (d^ - 1)^2 and d^, (nodes, 3), and their imaginary parts."""
+    """Weights times 1, (d^ - 1)^2 and d^, (nodes, 3), on the line; and on the path, real and imaginary, (nodes, 6)."""
     x, d = law.excess, law.points
-    if law.excess_im is None:
-        return jnp.stack([law.weights, law.weights * x * x, law.weights * d], axis=-1), None
-    b, w, u = law.excess_im, law.weights, law.weights_im
+    line = jnp.stack([law.weights, law.weights * x * x, law.weights * d], axis=-1)
+    if law.path is None:
+        return line, None
+    d, x, w, b, u = law.path
     square, cross = x * x - b * b, 2.0 * x * b
-    real = jnp.stack([w, w * square - u * cross, w * d - u * b], axis=-1)
-    return real, jnp.stack([u, w * cross + u * square, w * b + u * d], axis=-1)
+    real = [w, w * square - u * cross, w * d - u * b]
+    return line, jnp.stack([*real, u, w * cross + u * square, w * b + u * d], axis=-1)
 
 
 def _dot(values, columns):
     return jnp.matmul(values, columns, precision=lax.Precision.HIGHEST)
 
 
-def _sums(w, y, law):
+def _sums(w, y, law, turned):
     """E 1/(w - d^), E (d^ - 1)^2/(w - d^) and E d^/(w - d^) on the last axis, and minus their derivatives in w."""
     # Real pairs: the compiler vectorises them, complex division it does not.
-    re, im = differences(w, y, law)
-    columns, columns_im = _columns(law)
+    re, im = differences(w, y, law, turned)
+    line, path = _columns(law)
     if im is None:
         first = 1.0 / re
-        return _dot(first, columns), _dot(first * first, columns)
+        return _dot(first, line), _dot(first * first, line)
     scale = 1.0 / (re * re + im * im)
     first_re, first_im = re * scale, -im * scale
     second_re, second_im = first_re * first_re - first_im * first_im, 2.0 * first_re * first_im
-    if columns_im is None:
-        return tuple(
-            lax.complex(_dot(a, columns), _dot(b, columns)) for a, b in ((first_re, first_im), (second_re, second_im))
+    if path is None:
+        return lax.complex(_dot(first_re, line), _dot(first_im, line)), lax.complex(
+            _dot(second_re, line), _dot(second_im, line)
         )
-    both = jnp.concatenate([columns, columns_im], axis=-1)
+    if turned is None:
+        real, imaginary = path[:, :3], path[:, 3:]
+        return tuple(_dot(a, real) - _dot(b, imaginary) for a, b in ((first_re, first_im), (second_re, second_im)))
+    every, far = jnp.concatenate([path, line], axis=-1), turned[..., None]
 
     def total(a, b):
-        if not jnp.iscomplexobj(y):
-            return _dot(a, columns) - _dot(b, columns_im)
-        a, b = _dot(a, both), _dot(b, both)
-        return lax.complex(a[..., :3] - b[..., 3:], a[..., 3:] + b[..., :3])
+        a, b = _dot(a, every), _dot(b, every)
+        bent = a[..., :3] - b[..., 3:6], a[..., 3:6] + b[..., :3]
+        return lax.complex(jnp.where(far, a[..., 6:], bent[0]), jnp.where(far, b[..., 6:], bent[1]))
 
     return total(first_re, first_im), total(second_re, second_im)
 
 
-def _variance(law):
-    square = law.weights * law.excess * law.excess
-    if law.excess_im is not None:
-        square = square - law.weights * law.excess_im**2 - 2.0 * law.weights_im * law.excess * law.excess_im
-    return jnp.sum(square)
+def _is_near(y, law):
+    """Whether w is nearer to one than d^ is as a rule."""
+    return jnp.real(y) ** 2 + jnp.imag(y) ** 2 < jnp.sum(law.weights * law.excess * law.excess)
+
+
+def turn_slope(place: Place, law: SlopeLaw) -> jax.Array:
+    """Derivative in log w, complex, of what the turn has beyond arg(1 + m)."""
+    y = _point(place)[1]
+    near = _is_near(y, law)
+    return jnp.where(near, 0.0, _inverse(jnp.where(near, jnp.ones_like(y), y)))
 
 
 class _Parts(NamedTuple):
@@ -143,11 +194,11 @@ class _Parts(NamedTuple):
     over_resolvent: jax.Array
 
 
-def _parts(w, y, law):
-    first, second = _sums(w, y, law)
+def _parts(w, y, law, turned=None):
+    first, second = _sums(w, y, law, turned)
     resolvent, spread, m = first[..., 0], first[..., 1], first[..., 2]
     d_resolvent, d_spread, d_m = -second[..., 0], -second[..., 1], -second[..., 2]
-    small = jnp.real(y) ** 2 + jnp.imag(y) ** 2 < _variance(law)
+    small = _is_near(y, law)
     inverse = _inverse(jnp.where(small, jnp.ones_like(y), y))
     drift = jnp.where(small, y * resolvent - 1.0, spread * inverse)
     d_drift = jnp.where(small, resolvent + y * d_resolvent, (d_spread - spread * inverse) * inverse)
@@ -165,16 +216,20 @@ def _slope(parts, depth, gaussian):
     return slope + depth * parts.d_m * parts.over_resolvent if gaussian else slope
 
 
-def equation(v: jax.Array, setting: Setting, gaussian: float) -> Equation:
-    """Evaluate at log w = v, any shape (complex)."""
-    parts = _parts(jnp.exp(v), minus_one(v), setting.law)
+def equation(place: Place, setting: Setting, gaussian: float) -> Equation:
+    """Evaluate at w of any shape."""
+    parts = _parts(*_point(place), setting.law, place.turned)
     log_k = log1p(parts.k1, parts.k)
     log_m = log1p(parts.m, parts.w * parts.resolvent)
+    v = lax.complex(place.log_r, place.theta)
     layers = setting.depth.astype(v.dtype)
     log_z = v + (layers - 1.0) * log_k + (setting.depth * setting.log_chi).astype(v.dtype)
     if gaussian:
         log_z = log_z + layers * log_m
-    return Equation(log_z, _slope(parts, layers, gaussian), parts.m, parts.d_m * parts.w, log_m)
+    y = _point(place)[1]
+    away = log1p(parts.k1 * parts.resolvent, y * parts.resolvent)
+    turn = jnp.where(_is_near(y, setting.law), jnp.imag(log_m), jnp.imag(away))
+    return Equation(log_z, _slope(parts, layers, gaussian), parts.m, parts.d_m * parts.w, log_m, turn)
 
 
 class OnAxis(NamedTuple):
@@ -204,21 +259,39 @@ def _log_abs(x, full):
     return jnp.where(near, jnp.log1p(jnp.where(near, x, 0.0)), far)
 
 
-def mean_log(v: jax.Array, law: SlopeLaw) -> jax.Array:
-    """E log(w - d^) at log w = v."""
-    re, im = differences(jnp.exp(v), minus_one(v), law)
-    size, angle = 0.5 * jnp.log(re * re + im * im), jnp.arctan2(im, re)
-    value = lax.complex(_dot(size, law.weights), _dot(angle, law.weights))
-    if law.weights_im is None:
-        return value
-    return value + lax.complex(-_dot(angle, law.weights_im), _dot(size, law.weights_im))
+def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """E log((w - d^)/r), real and imaginary parts, and r, the pivot: w - 1, or w where that is near zero."""
+    w, y = _point(place)
+    re, im = differences(w, y, law, place.turned)
+    near = _is_near(y, law)
+    r = jnp.where(near, w, y)
+    across, up = jnp.real(r)[..., None], jnp.imag(r)[..., None]
+
+    def spread(x, b):
+        # Im (w - d^) conj(w - 1) from d^ - 1, which at large w is small beside w.
+        x, b = (part.reshape((1,) * y.ndim + part.shape) for part in (x, b))
+        return jnp.where(near[..., None], im * across - re * up, x * up - b * across)
+
+    rise = spread(law.excess, jnp.zeros_like(law.excess))
+    if law.path is not None:
+        rise = jnp.where(place.turned[..., None], rise, spread(law.path.excess, law.path.excess_im))
+    angle = jnp.arctan2(rise, re * across + im * up)
+    # Both arguments lie in [0, pi]; of a node of the path on the axis that may seem otherwise by rounding.
+    half = 0.5 * jnp.pi
+    angle = jnp.where((angle < -half) & (across > 0.0), angle + 2.0 * jnp.pi, angle)
+    angle = jnp.where((angle > half) & (across < 0.0), angle - 2.0 * jnp.pi, angle)
+    size = 0.5 * (jnp.log(re * re + im * im) - jnp.log(across * across + up * up))
+    line = _dot(size, law.weights), _dot(angle, law.weights)
+    if law.path is not None:
+        w, u = law.path.weights, law.path.weights_im
+        bent = _dot(size, w) - _dot(angle, u), _dot(size, u) + _dot(angle, w)
+        line = jnp.where(place.turned, line[0], bent[0]), jnp.where(place.turned, line[1], bent[1])
+    return *line, r
 
 
-def cdf_above(v: jax.Array, m: jax.Array, arg: jax.Array, setting: Setting, gaussian: float) -> jax.Array:
-    """P(> lambda) at the solution v with arg = arg(1 + m): Im Phi(w)/pi with Phi the antiderivative of m dlog z."""
-    law = setting.law
-    mean_angle = jnp.imag(mean_log(v, law)) - jnp.imag(v)
-    total = setting.depth * mean_angle + (setting.depth - 1.0) * arg
+def cdf_above(place: Place, m, arg, turn, setting: Setting, gaussian: float) -> jax.Array:
+    """P(> lambda) at the solution with arg = arg(1 + m): Im Phi(w)/pi with Phi the antiderivative of m dlog z."""
+    total = setting.depth * (mean_log(place, setting.law)[1] + turn) - arg
     if gaussian:
         total = total + setting.depth * (jnp.imag(m) - arg)
     return total / jnp.pi
@@ -228,11 +301,23 @@ def cdf_above_gap(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float)
     """The same at real w = 1 + y in a gap of the support of d^, approached from above."""
     law, depth = setting.law, setting.depth
     re, im = differences(w, y, law)
-    if im is None:
+    if im is None or law.path is None:
         above = jnp.sum(jnp.where(re < 0.0, law.weights, 0.0), axis=-1)
     else:
         angle, size = jnp.arctan2(im, re), jnp.log(re * re + im * im)
-        above = (_dot(angle, law.weights) + 0.5 * _dot(size, law.weights_im)) / jnp.pi
+        angle = jnp.where(angle < -0.5 * jnp.pi, angle + 2.0 * jnp.pi, angle)
+        above = (_dot(angle, law.path.weights) + 0.5 * _dot(size, law.path.weights_im)) / jnp.pi
     # Im m < 0 above the axis, so that arg(1 + m) is -pi where 1 + m < 0.
     arg = jnp.where(_parts(w, y, law).resolvent < 0.0, -1.0, 0.0)
     return depth * above + (depth - 1.0) * arg - (depth * arg if gaussian else 0.0)
+
+
+def path_sum(place: Place, law: SlopeLaw) -> jax.Array:
+    """Sum of |weight d^/(w - d^)| on the path, 0 on the line, where the terms of Im m all have one sign."""
+    if law.path is None:
+        return jnp.zeros_like(place.log_r)
+    w, y = _point(place)
+    re, im = differences(w, y, law, place.turned)
+    _, _, shares, b, u = law.path
+    size = jnp.hypot(shares, u) * jnp.hypot(law.path.points, b)
+    return jnp.where(place.turned, 0.0, _dot(1.0 / jnp.hypot(re, im), size))

@@ -14,16 +14,16 @@ from depthjax.meanfield._expectation import safe_root
 from depthjax.meanfield._jacobian import (
     check,
     is_deep_enough,
-    is_resolved,
     jacobian_atoms,
     jacobian_edges,
     run,
     setting_of,
 )
-from depthjax.meanfield._jacobian_equation import equation, mean_log
+from depthjax.meanfield._jacobian_equation import equation, mean_log, placed
 from depthjax.meanfield._jacobian_moments import jacobian_moments
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile
 from depthjax.meanfield._polar import polar_search, real_off_support
+from depthjax.meanfield._resolution import accepted, relative_error
 from depthjax.numerics import implicit_root
 
 
@@ -124,20 +124,22 @@ class JacobianSpectrum(SpectralLaw):
     def _moments(self, order):
         return jacobian_moments(order, *self._fields(), ensemble=self.ensemble)
 
+    @jax.jit
     def _solve(self, z):
         """Log z, log w and how well it is known, at any z of the closed upper half plane but 0."""
         self._scalar("stieltjes")
         log_z = upper_log(jnp.where(z == 0.0, jnp.ones_like(z), z))
 
         def gap(v, law, at):
-            return equation(v, law._setting(), law._is_gaussian()).log_z - at
+            return equation(placed(v), law._setting(), law._is_gaussian()).log_z - at
 
         frozen = lax.stop_gradient(self)
         found = polar_search(lambda v: gap(v, frozen, jnp.zeros_like(v)), lax.stop_gradient(log_z))
         kind = self._is_gaussian()
         setting, coarse, _ = setting_of(*self._fields())
-        m = equation(found.value, setting, kind).m
-        known = is_resolved(found.value, m, log_z, coarse, self.activation, kind)
+        place = placed(found.value)
+        m = equation(place, setting, kind).m
+        known = relative_error(place, m, log_z, found.residual.astype(m.dtype), coarse, kind) <= accepted(m.real.dtype)
         known = known & is_deep_enough(self.activation, self.depth, kind)
         # Inside the continuous spectrum no solution is real: one that is belongs to the nodes, not to the law.
         low, high = frozen._edges().T
@@ -148,7 +150,7 @@ class JacobianSpectrum(SpectralLaw):
 
     def _stieltjes(self, z):
         _, v, found = self._solve(z)
-        m = equation(v, self._setting(), self._is_gaussian()).m
+        m = equation(placed(v), self._setting(), self._is_gaussian()).m
         ok = found.converged & (z != 0.0)
         value = real_off_support(z, found.value, (1.0 + m) / jnp.where(z == 0.0, jnp.ones_like(z), z))
         return BoundaryResult(jnp.where(ok, value, jnp.nan), found.residual, ok)
@@ -156,8 +158,11 @@ class JacobianSpectrum(SpectralLaw):
     def _log_potential(self, z):
         log_z, v, found = self._solve(z)
         setting = self._setting()
-        parts = equation(v, setting, self._is_gaussian())
-        value = times(mean_log(v, setting.law) - v, setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
+        place = placed(v)
+        parts = equation(place, setting, self._is_gaussian())
+        size, angle, pivot = mean_log(place, setting.law)
+        inner = lax.complex(size, angle) + upper_log(pivot) - v
+        value = times(inner, setting.depth) + times(parts.log_one_plus_m, setting.depth - 1.0)
         if self._is_gaussian():
             value = value + times(parts.m - parts.log_one_plus_m, setting.depth)
         return jnp.where(found.converged & (z != 0.0), log_z + value, jnp.nan)

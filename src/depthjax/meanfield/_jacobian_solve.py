@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from depthjax.meanfield._jacobian_edges import Edges
-from depthjax.meanfield._jacobian_equation import Setting, equation
+from depthjax.meanfield._jacobian_equation import Place, Setting, equation, placed, turn_slope
 
 _RADII = 64
 _NEWTON = 14
@@ -29,16 +29,16 @@ class Options(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """log w = log r + i theta with theta in (0, pi), what the equation gives there, and |log z - log lambda|.
+    """w, what the equation gives there, and log z - log lambda.
 
     Outside the spectrum log w is i, and nothing there has a meaning.
     """
 
-    log_r: jax.Array
-    theta: jax.Array
+    place: Place
     m: jax.Array
     arg: jax.Array
-    residual: jax.Array
+    turn: jax.Array
+    gap: jax.Array
 
 
 def _curve(log_r, setting, gaussian, steps):
@@ -52,7 +52,7 @@ def _curve(log_r, setting, gaussian, steps):
     def body(_, state):
         low, high, _, _ = state
         middle = jnp.exp(0.5 * low + 0.5 * high)
-        log_z = equation(lax.complex(log_r, middle), setting, gaussian).log_z
+        log_z = equation(placed(lax.complex(log_r, middle)), setting, gaussian).log_z
         above = jnp.imag(log_z) > 0.0
         at = jnp.log(middle)
         return jnp.where(above, low, at), jnp.where(above, at, high), middle, jnp.real(log_z)
@@ -128,28 +128,43 @@ def tolerance(log_lam, setting):
 
 class _State(NamedTuple):
     point: Solution
+    close: jax.Array
     done: jax.Array
     count: jax.Array
 
 
+def _moved(old: Place, step, shrink):
+    """`old` after a step in log w, its argument kept between a quarter of what it was and the middle to pi."""
+    along = shrink * jnp.imag(step)
+    angle = old.angle + jnp.where(old.turned, -along, along)
+    least = jnp.where(old.turned, 0.5, 0.25) * old.angle
+    most = jnp.where(old.turned, 0.25, 0.5) * old.angle + jnp.where(old.turned, 0.75 * np.pi, 0.5 * np.pi)
+    angle = jnp.clip(angle, least, most)
+    theta = jnp.where(old.turned, np.pi - angle, angle)
+    new = placed(lax.complex(old.log_r + shrink * jnp.real(step), theta))
+    return new._replace(angle=jnp.where(new.turned == old.turned, angle, new.angle))
+
+
 def _newton(log_lam, state: _State, setting, gaussian, num_steps):
-    """Clipped Newton steps in log w until every point has settled; what is carried belongs to the point before one."""
+    """Clipped Newton steps in log w until every point has settled, and one more from where it is close.
+
+    What is carried belongs to the point before the last step.
+    """
     tol = tolerance(log_lam, setting)
+    near = tol * float(jnp.finfo(log_lam.dtype).eps) ** -0.4
 
     def body(state):
-        old = state.point
-        parts = equation(lax.complex(old.log_r, old.theta), setting, gaussian)
+        old = state.point.place
+        parts = equation(old, setting, gaussian)
         gap = parts.log_z - lax.complex(log_lam, jnp.zeros_like(log_lam))
         residual = jnp.hypot(jnp.real(gap), jnp.imag(gap))
         step = -gap / parts.slope
         size = jnp.hypot(jnp.real(step), jnp.imag(step))
         shrink = jnp.minimum(1.0, 0.5 / jnp.maximum(size, 1e-30))
-        theta = jnp.clip(old.theta + shrink * jnp.imag(step), 0.25 * old.theta, 0.5 * (old.theta + np.pi))
-        done = residual <= tol
-        log_r = jnp.where(done, old.log_r, old.log_r + shrink * jnp.real(step))
-        theta = jnp.where(done, old.theta, theta)
-        point = Solution(log_r, theta, parts.m, jnp.imag(parts.log_one_plus_m), residual)
-        return _State(point, done, state.count + 1)
+        done = state.done | ((residual <= tol) & state.close)
+        place = jax.tree.map(lambda a, b: jnp.where(done, a, b), old, _moved(old, step, shrink))
+        point = Solution(place, parts.m, jnp.imag(parts.log_one_plus_m), parts.turn, gap)
+        return _State(point, residual <= near, done, state.count + 1)
 
     def go_on(state):
         return jnp.any(~state.done) & (state.count < num_steps)
@@ -160,10 +175,11 @@ def _newton(log_lam, state: _State, setting, gaussian, num_steps):
 def _solve(log_lam, inside, setting, coarse, edges, gaussian, options) -> Solution:
     """Newton's method from a table, then, a few points at a time, from the globally convergent search."""
     log_r, theta = _start(log_lam, _table(coarse, edges, gaussian))
-    log_r, theta = jnp.where(inside, log_r, 0.0), jnp.where(inside, theta, 1.0)
-    zero = jnp.zeros_like(log_lam)
-    point = Solution(log_r, theta, lax.complex(zero, zero), zero, zero)
-    state = _State(point, ~inside, jnp.zeros((), jnp.int32))
+    place = placed(lax.complex(jnp.where(inside, log_r, 0.0), jnp.where(inside, theta, 1.0)))
+    zero, no = jnp.zeros_like(log_lam), jnp.zeros(log_lam.shape, bool)
+    none = lax.complex(zero, zero)
+    point = Solution(place, none, zero, zero, none)
+    state = _State(point, no, ~inside, jnp.zeros((), jnp.int32))
     size = min(_RADII, log_lam.shape[0])
     attempts = 1 + -(-log_lam.shape[0] // size) if options.fallback else 1
 
@@ -172,10 +188,10 @@ def _solve(log_lam, inside, setting, coarse, edges, gaussian, options) -> Soluti
         order = jnp.argsort(state.done, stable=True)[:size]
         found = _search(log_lam[order], coarse, gaussian, jnp.where(tried > 0, _HALVINGS, 0))
         use = ~state.done[order] & (tried > 0)
-        old = state.point
-        log_r = old.log_r.at[order].set(jnp.where(use, found[0], old.log_r[order]))
-        theta = old.theta.at[order].set(jnp.where(use, found[1], old.theta[order]))
-        state = state._replace(point=old._replace(log_r=log_r, theta=theta))
+        old = state.point.place
+        new = placed(lax.complex(*found))
+        place = jax.tree.map(lambda a, b: a.at[order].set(jnp.where(use, b, a[order])), old, new)
+        state = state._replace(point=state.point._replace(place=place), close=state.close & state.done)
         return _newton(log_lam, state, setting, gaussian, options.num_newton), tried + 1
 
     def go_on(carry):
@@ -198,15 +214,19 @@ def solve(gaussian: float, options: Options, log_lam, setting: Setting, coarse: 
 def _solve_jvp(gaussian, options, primals, tangents):
     log_lam, setting = primals[:2]
     found = solve(gaussian, options, *primals)
-    v = lax.complex(found.log_r, found.theta)
 
     def at(setting):
-        parts = equation(v, setting, gaussian)
+        parts = equation(found.place, setting, gaussian)
         return parts.log_z, parts.m, parts.log_one_plus_m
 
     _, (d_log_z, d_m, d_log_m) = jax.jvp(at, (setting,), (tangents[1],))
-    parts = equation(v, setting, gaussian)
+    parts = equation(found.place, setting, gaussian)
     dv = (lax.complex(tangents[0], jnp.zeros_like(log_lam)) - d_log_z) / parts.slope
     d_m = d_m + parts.m_slope * dv
     d_log_m = d_log_m + parts.m_slope / (1.0 + parts.m) * dv
-    return found, Solution(jnp.real(dv), jnp.imag(dv), d_m, jnp.imag(d_log_m), jnp.zeros_like(log_lam))
+    d_arg = jnp.imag(d_log_m)
+    d_turn = d_arg + jnp.imag(turn_slope(found.place, setting.law) * dv)
+    turned = found.place.turned
+    along = jnp.where(turned, -jnp.imag(dv), jnp.imag(dv))
+    place = Place(jnp.real(dv), along, np.zeros(turned.shape, jax.dtypes.float0))
+    return found, Solution(place, d_m, d_arg, d_turn, jnp.zeros_like(d_m))
