@@ -50,8 +50,8 @@ IN_FLOAT64 = (
     *(f"diffusion/test_{name}.py" for name in ("flow_likelihood", "flow_matching", "schedules", "score_matching")),
     *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
       "student_t", "truncated_normal", "von_mises")),
-    *(f"vi/test_{name}.py" for name in ("analytic_kl", "annealed", "bounds", "estimators", "linear_regression_cavi",
-      "online_newton", "pathwise", "relaxed")),
+    *(f"vi/test_{name}.py" for name in ("analytic_kl", "annealed", "bounds", "conjugate_fits", "estimators",
+      "linear_regression_cavi", "online_newton", "pathwise", "refusals", "relaxed", "unbiased")),
 )  # fmt: skip
 
 hypothesis.settings.register_profile("fast", derandomize=True, deadline=None, max_examples=20, database=None)
