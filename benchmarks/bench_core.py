@@ -4,7 +4,6 @@ Run with `--quick` for fewer rounds.
 """
 
 import argparse
-import json
 import statistics
 import timeit
 
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 
 from _peers import available
 from depthjax import distributions, param, record
-from harness import RESULTS, Comparison, compare, save
+from harness import Comparison, compare, save
 
 NUM_POINTS = 100_000
 
@@ -128,9 +127,7 @@ def main() -> None:
     tables = dispatch(seconds=1.0 if quick else 10.0)
     facts = record_costs()
     tables += log_densities(seconds=0.5 if quick else 5.0)
-    path = save("core_quick" if quick else "core", tables)
-    content = json.loads(path.read_text())
-    (RESULTS / path.name).write_text(json.dumps({**content, "records": facts}, indent=1) + "\n")
+    save("core_quick" if quick else "core", tables, records=facts)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Run with `--quick` for fewer rounds, and with names of families to run only thos
 import argparse
 import functools
 import importlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from scipy import special, stats
 
 from _peers import available
 from depthjax import distributions
-from harness import RESULTS, compare, save
+from harness import compare, save
 
 NUM_POINTS = 100_000
 EPS = float(np.finfo(np.float32).eps)
@@ -284,9 +283,7 @@ def main() -> None:
         accuracy[name] = {who: (usual[who], hard[who]) for who in found}
         shown = ", ".join(f"{who} {a:.3g} | {b:.3g}" for who, (a, b) in accuracy[name].items())
         print(f"  {name}: error of log p in float32 eps: {shown}", flush=True)
-    path = save("distributions_quick" if options.quick else "distributions", measured)
-    content = json.loads(path.read_text())
-    (RESULTS / path.name).write_text(json.dumps({**content, "error_in_eps": accuracy}, indent=1) + "\n")
+    save("distributions_quick" if options.quick else "distributions", measured, error_in_eps=accuracy)
 
 
 if __name__ == "__main__":

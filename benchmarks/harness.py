@@ -7,6 +7,7 @@ null: a difference smaller than the null's distance from one says nothing.
 """
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -136,13 +137,24 @@ def growth(
     return tables
 
 
-def save(name: str, tables: Sequence[Comparison], *, folder: Path = RESULTS) -> Path:
-    """Write comparisons as JSON together with the machine in words; returns the file."""
+def save(name: str, tables: Sequence[Comparison], *, folder: Path = RESULTS, **facts: Any) -> Path:
+    """Write comparisons and further facts as JSON together with the machine in words; returns the file.
+
+    Numbers that are not finite, for which JSON has no form, are written as text.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    content = {"machine": machine(), "tables": [asdict(table) for table in tables]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    content = {"machine": machine(), "tables": [asdict(table) for table in tables], **facts}
+    path.write_text(json.dumps(_strict(content), indent=1, allow_nan=False) + "\n")
     return path
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def machine() -> dict[str, Any]:

@@ -80,3 +80,9 @@ def test_save_writes_the_machine_in_words(table, tmp_path):
     assert set(content["machine"]) == {"device", "cores", "jax", "python", "x64"}
     assert [row["name"] for row in content["tables"][0]["rows"]] == ["light", "heavy"]
     assert str(tmp_path) not in json.dumps(content)
+
+
+def test_saved_numbers_are_strict_json(table, tmp_path):
+    path = harness.save("sum", [table], folder=tmp_path, errors={"here": (1.5, np.inf), "there": float("nan")})
+    content = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert content["errors"] == {"here": [1.5, "inf"], "there": "nan"}
