@@ -191,7 +191,7 @@ def main():
         gaussian_fits(1000, 16, 1000, seconds=seconds),
         schools_fits(16, 1000, seconds=seconds),
         *(multi_sample(kind, seconds=seconds) for kind in ("iwae", "dreg", "vimco")),
-        mixtures(10_000 if quick else 100_000, 10, 20, 10 if quick else 100, seconds=seconds),
+        mixtures(10_000 if quick else 100_000, 10, 20, 10, seconds=seconds),  # each sweep costs the same
         pathfinders(100, 20, seconds=seconds),
     ]
     print(f"\nsaved: {save('vi', tables).name}")

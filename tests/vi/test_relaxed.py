@@ -107,8 +107,11 @@ def test_three_categories_without_bias(name):
 def test_the_loss_is_the_second_moment_and_lowers_the_variance():
     estimator = vi.rebar(num_samples=1, temperature=1.0, eta=0.2)
 
+    assert estimator.outcomes is not None
+    outcomes = estimator.outcomes
+
     def moments(state):
-        draws, weights = estimator.outcomes(coin(), 24)
+        draws, weights = outcomes(coin(), 24)
 
         def one(draw):
             alone = jax.tree.map(lambda leaf: leaf[None, None], draw)

@@ -55,7 +55,8 @@ class Bernoulli(Elementwise, ExponentialFamily):
         # minimum passes on a NaN of the logits.
         outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(self.logits.dtype)
         signed = self._signed(x)
-        return log_sigmoid(jnp.where(self.support.contains(x), signed, jnp.minimum(signed, outside)))
+        fixed = jax.lax.stop_gradient(signed)
+        return log_sigmoid(jnp.where(self.support.contains(x), signed, jnp.minimum(fixed, outside)))
 
     def _signed(self, x):
         """The log odds of the outcome x."""
