@@ -73,6 +73,15 @@ def test_wider_argument_wins():
         Normal(np.float32(0), np.float64(1))
 
 
+def test_lists_of_tracers_are_vectors():
+    def total(a, b):
+        return Normal([a, 2.0], [b, 1.0]).log_prob(jnp.zeros(2))
+
+    np.testing.assert_allclose(
+        jax.jit(total)(1.0, 3.0), Normal([1.0, 2.0], [3.0, 1.0]).log_prob(np.zeros(2)), rtol=1e-6
+    )
+
+
 def test_signature_errors_name_class_and_argument():
     with pytest.raises(TypeError, match=r"Normal takes at most 2 arguments \(loc, scale\), got 3"):
         Normal(0.0, 1.0, 2.0)

@@ -184,7 +184,8 @@ def _as_arrays(name, values, arrays):
     for field, declared in arrays.items():
         value = values.get(field)
         if declared and isinstance(value, (list, tuple)):
-            value = np.asarray(value)
+            traced = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value))
+            value = values[field] = (jnp if traced else np).asarray(value)
         if isinstance(value, _SCALARS):
             found[field] = value
     if not _is_uniform(found):
