@@ -31,7 +31,7 @@ def real_interval(method: Method) -> tuple[float, float]:
     if not isinstance(method, Tableau):
         end = _scan(method, -1.0 + 0j)
         at_minus_one = [np.polyval(coefficients[::-1], -1.0) for coefficients in (method.alpha, method.beta)]
-        exact = abs(at_minus_one[0] / at_minus_one[1]) if at_minus_one[1] else np.inf
+        exact = float(abs(at_minus_one[0] / at_minus_one[1])) if at_minus_one[1] else np.inf
         return -(exact if abs(end - exact) <= 1e-8 * exact < np.inf else end), 0.0
     p, q = _padded(method)
     ends = [-z.real for part in (p - q, p + q) for z in _real(part) if z.real < -1e-12]
