@@ -67,7 +67,7 @@ def test_a_and_l_stability():
 )  # fmt: skip
 def test_real_interval(method, low):
     got = ode.real_interval(method)
-    np.testing.assert_allclose(got[0], low, rtol=1e-8)
+    np.testing.assert_allclose(got[0], low, rtol=1e-14)
     assert got[1] == 0.0
 
 

@@ -22,14 +22,17 @@ def real_interval(method: Method) -> tuple[float, float]:
     Raises:
         TypeError: traced coefficients.
 
-    Numerics: exact up to rounding for a `Tableau`, whose ends are roots of P - Q and P + Q; for an `LMM` a bisection,
-        in which an interval shorter than 0.05 counts as none.
+    Numerics: exact up to rounding for a `Tableau`, whose ends are roots of P - Q and P + Q; for an `LMM` a bisection to
+        about 1e-9, in which an interval shorter than 0.05 counts as none; an end with a root at -1 is exact.
 
     Source: Suli and Mayers, An Introduction to Numerical Analysis (2003), 12.11.
     """
     concrete("real_interval", method)
     if not isinstance(method, Tableau):
-        return -_scan(method, -1.0 + 0j), 0.0
+        end = _scan(method, -1.0 + 0j)
+        at_minus_one = [np.polyval(coefficients[::-1], -1.0) for coefficients in (method.alpha, method.beta)]
+        exact = float(abs(at_minus_one[0] / at_minus_one[1])) if at_minus_one[1] else np.inf
+        return -(exact if abs(end - exact) <= 1e-8 * exact < np.inf else end), 0.0
     p, q = _padded(method)
     ends = [-z.real for part in (p - q, p + q) for z in _real(part) if z.real < -1e-12]
     return -_first_end(ends, lambda x: bool(is_absolutely_stable(method, -x))), 0.0
