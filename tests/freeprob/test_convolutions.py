@@ -261,3 +261,16 @@ def test_a_forced_failure_is_not_a_number():
     assert np.isnan(np.asarray(found.value)).all()
     assert not found.converged
     assert float(found.residual) > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not X64, reason="float64 values")
+def test_edge_of_a_rectangular_sum_moves_with_its_parameters():
+    """Gaussian matrices of variances v and 1 make one of variance v + 1, whose upper edge is (v + 1)(1 + 2^-1/2)^2."""
+
+    def top(v):
+        law = fp.rectangular_free_convolution(fp.MarchenkoPastur(0.5, v), fp.MarchenkoPastur(0.5, 1.0), 0.5)
+        return law._edge(jnp.asarray(4.8), jnp.asarray(5.1), jnp.asarray(True), is_start=False)
+
+    value, slope = jax.jit(lambda v: jax.jvp(top, (v,), (jnp.ones_like(v),)))(0.7)
+    np.testing.assert_allclose([value / 1.7, slope], (1 + 0.5**0.5) ** 2, rtol=1e-11)

@@ -96,3 +96,29 @@ def test_single_precision_follows(name, ensemble):
         bulk = exact > exact.max() + np.log(1e-3)
         assert np.asarray(found.converged)[bulk].all()
         np.testing.assert_allclose(np.asarray(found.log_density)[bulk], exact[bulk], rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not X64, reason="both precisions in one process")
+@pytest.mark.parametrize("ensemble", ["gaussian", "orthogonal"])
+def test_single_precision_is_right_or_flagged(ensemble):
+    """Also for phi'^2 within 1e-3 of one, and at 10,000 layers, where w lies within 1e-3 of the negative axis."""
+    solve = jax.jit(mf.jacobian_density_solve, static_argnames="ensemble")
+    for q in (np.float32(1e-3), np.float32(0.7), np.float32(5.0)):
+        sigma_w = np.float32(mf.chi_1(np.float64(q), 1.0, A.tanh) ** -0.5)
+        for depth in (4.0, 64.0, 1e4):
+            args = (np.float64(q), np.float64(sigma_w), depth)
+            edges = np.asarray(mf.jacobian_edges(A.tanh, *args, ensemble=ensemble))
+            low, high = np.nanmin(edges), np.nanmax(edges)
+            reach = high - low if np.isfinite(low) else 40.0 + 2.0 * depth
+            t = (high - np.geomspace(1e-2, 0.99 * reach, 200)).astype(np.float32)
+            exact = solve(t.astype(np.float64), A.tanh, *args, ensemble=ensemble)
+            found = solve(t, A.tanh, q, sigma_w, np.float32(depth), ensemble=ensemble)
+            level = np.asarray(exact.cdf)
+            bulk = np.asarray(exact.converged) & (level > 0.02) & (level < 0.98) & (t - low > 1e-2)
+            known = bulk & np.asarray(found.converged)
+            assert known.sum() > 0.3 * bulk.sum(), (q, depth)
+            np.testing.assert_allclose(np.asarray(found.cdf)[known], level[known], rtol=0, atol=1e-4)
+            if depth < 1e3:
+                log_rho = np.asarray(exact.log_density)[known]
+                np.testing.assert_allclose(np.asarray(found.log_density)[known], log_rho, rtol=0, atol=1e-4)

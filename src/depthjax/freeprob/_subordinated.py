@@ -129,7 +129,7 @@ class Subordinated(SpectralLaw):
         left, right = lax.fori_loop(0, _BISECTIONS, body, (left, right))
         x = 0.5 * left + 0.5 * right
         if self._size > 1:
-            return jnp.where(exists, x, jnp.nan)
+            return jnp.where(exists, self._edge_of_pair(x), jnp.nan)
         w = jnp.real(frozen._search(on_axis(x)).last)[0]
         w, x = frozen._polish_edge(w, x)
 
@@ -137,6 +137,36 @@ class Subordinated(SpectralLaw):
             return law._real_gap(w, x)
 
         return jnp.where(exists, implicit_root(gap, x, self), jnp.nan)
+
+    def _edge_of_pair(self, x):
+        """The edge near x of a law whose fixed point is a pair, with its derivative.
+
+        There I - dT/dw is singular; along its left null vector l the derivative of l (T - w) in w vanishes, so that
+        dx follows at fixed w.
+        """
+        frozen = lax.stop_gradient(self)
+        w = jnp.real(frozen._search(on_axis(x)).last)
+
+        def gap(w, x, law):
+            return jnp.real(law._map(on_axis(w), on_axis(x))) - w
+
+        def equations(unknown):
+            w, x = unknown[:2], unknown[2]
+            (a, b), (c, d) = jax.jacfwd(lambda w: gap(w, x, frozen))(w)
+            return jnp.concatenate([gap(w, x, frozen), (a * d - b * c)[None]])
+
+        def body(_, unknown):
+            return unknown - jnp.linalg.solve(jax.jacfwd(equations)(unknown), equations(unknown))
+
+        first = jnp.append(w, x)
+        found = lax.fori_loop(0, 6, body, first)
+        low, high = frozen._bounds()
+        close = jnp.all(jnp.isfinite(found)) & (jnp.abs(found[2] - x) <= 1e-6 * (high - low))
+        found = jnp.where(close & (jnp.max(jnp.abs(equations(found))) <= 1e-6), found, first)
+        w, x = found[:2], found[2]
+        (a, b), (c, d) = jax.jacfwd(lambda w: gap(w, x, frozen))(w)
+        left = jnp.where(jnp.abs(a) + jnp.abs(c) > jnp.abs(b) + jnp.abs(d), jnp.stack([c, -a]), jnp.stack([d, -b]))
+        return implicit_root(lambda x, law: left @ gap(w, x, law), x, self)
 
     def _real_gap(self, w, x):
         """Real part of T(w) - w at a real point, or at a logarithm with imaginary part 0."""
