@@ -94,7 +94,7 @@ def stein_gram_row_sums(x: ArrayLike, scores: ArrayLike, kernel: Kernel, *, bloc
         x: (n, d).
         scores: (n, d).
         kernel: kernel record.
-        block_size: static, rows of a tile; by default a tile has at most 8 MiB.
+        block_size: static, rows of a tile; by default a tile has at most 16 MiB.
 
     Returns:
         (n,).
@@ -119,7 +119,7 @@ def stein_gram_matvec(
         scores: (n, d).
         kernel: kernel record.
         v: (n,) or (n, b).
-        block_size: static, rows of a tile; by default a tile has at most 8 MiB.
+        block_size: static, rows of a tile; by default a tile has at most 16 MiB.
 
     Returns:
         The shape of v.

@@ -64,7 +64,7 @@ def ksd(
         scores: grad log p at x, (n, d).
         kernel: kernel record; by default `IMQ` at the median distance.
         statistic: "u", unbiased and of either sign, or "v", the mean over all pairs, never negative.
-        block_size: static, rows of a tile; by default a tile has at most 8 MiB.
+        block_size: static, rows of a tile; by default a tile has at most 16 MiB.
 
     Returns:
         (); differentiable in x and scores.

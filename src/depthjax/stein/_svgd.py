@@ -34,7 +34,7 @@ def svgd_direction(
         kernel: kernel record.
         temperature: () factor of the scores, 1 for the target itself and 0 for repulsion alone.
         repulsion: () factor of the kernel's gradient; 0 lets the particles collapse onto modes.
-        block_size: static, rows of a tile; by default a tile has at most 8 MiB.
+        block_size: static, rows of a tile; by default a tile has at most 16 MiB.
 
     Returns:
         (n, d), in the particles' dtype; half precision is summed in float32.

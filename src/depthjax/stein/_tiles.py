@@ -5,18 +5,21 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-_FAST_BYTES, _MOST_BYTES, _FAST_ROWS = 2 * 2**20, 8 * 2**20, 128
+_WHOLE_BYTES, _FAST_BYTES, _MOST_BYTES, _FAST_ROWS = 16 * 2**20, 2 * 2**20, 8 * 2**20, 128
 
 
 def rows_in_tile(function: str, block_size: int | None, num_rows: int, num_columns: int, itemsize: int) -> int:
-    """Rows of a tile: `block_size`, or as many as keep it at 2 MiB, near a cache's size, or at 128 rows below 8 MiB.
+    """Rows of a tile: `block_size`, or all where they take at most 16 MiB, or else as many as a cache holds.
+
+    That is as many as keep the tile at 2 MiB, or 128 rows below 8 MiB.
 
     Raises:
         ValueError: block_size below 1.
     """
     if block_size is None:
         row = num_columns * itemsize
-        block_size = max(1, _FAST_BYTES // row, min(_FAST_ROWS, _MOST_BYTES // row))
+        tile = max(1, _FAST_BYTES // row, min(_FAST_ROWS, _MOST_BYTES // row))
+        block_size = num_rows if num_rows * row <= _WHOLE_BYTES else tile
     elif block_size < 1:
         raise ValueError(f"{function}: block_size is {block_size}, expected at least 1")
     return min(block_size, num_rows)
