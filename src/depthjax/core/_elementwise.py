@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from depthjax.core._distribution import Distribution
 from depthjax.core._offers import offers
 from depthjax.core._shapes import Shape, check_unstacked, event_argument, over_batch
-from depthjax.core._validity import valid_terms, where_valid
+from depthjax.core._validity import poisoned, valid_terms, where_valid
 from depthjax.core.constraints import Constraint, real
 
 
@@ -42,11 +42,11 @@ class Elementwise(Distribution):
     def _supported_terms(self, x):
         support = self._density_support
         if support is real:
-            return self._guard(self._log_prob_terms(x))
+            return poisoned(self)._log_prob_terms(x)
         inside = support.contains(x)
-        terms = self._log_prob_terms(jnp.where(inside, x, self._interior(x)))
-        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(terms.dtype)
-        return self._guard(jnp.where(inside, terms, outside))
+        terms = poisoned(self)._log_prob_terms(jnp.where(inside, x, self._interior(x)))
+        lowest = where_valid(valid_terms(self), jnp.asarray(-jnp.inf, terms.dtype))
+        return jnp.where(inside, terms, jnp.where(jnp.isnan(x), jnp.nan, lowest))
 
     def _log_prob(self, x):
         return jnp.sum(self._supported_terms(x))

@@ -124,11 +124,12 @@ def _is_orthogonal(x):
 def _interval(name, low, high, *, closed):
     to_raw, from_raw = maps.interval_maps(low, high)
     is_static = all(isinstance(b, (int, float)) for b in (low, high))
+    keeps_low, keeps_high = (closed and not (isinstance(b, (int, float)) and math.isinf(b)) for b in (low, high))
 
     def contains(x):
         lower, upper = (maps.like(b, x) for b in (low, high))
-        inside = (x >= lower) & (x <= upper) if closed else (x > lower) & (x < upper)
-        return inside & jnp.isfinite(x)
+        inside = (x >= lower if keeps_low else x > lower) & (x <= upper if keeps_high else x < upper)
+        return inside if is_static else inside & jnp.isfinite(x)
 
     return _make(name, 0, contains, to_raw, from_raw, _same, (float(low), float(high), closed) if is_static else None)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions import _cauchy_tail as tail
-from depthjax.numerics import clip_open
+from depthjax.numerics import clip_open, standardize
 
 
 @record
@@ -36,7 +36,7 @@ class Cauchy(Elementwise):
     reparameterized = "explicit"
 
     def _standard(self, x):
-        return (x - self.loc) / self.scale
+        return standardize(x, self.loc, self.scale)
 
     def _log_prob_terms(self, x):
         return tail.log_density(self._standard(x)) - jnp.log(self.scale)

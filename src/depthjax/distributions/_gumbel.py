@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions._hazard import log_cdf_from_log_hazard, log_hazard_from_log_cdf
-from depthjax.numerics import log1mexp
+from depthjax.numerics import log1mexp, standardize
 
 EULER_GAMMA = 0.5772156649015329
 
@@ -37,7 +37,7 @@ class Gumbel(Elementwise):
     reparameterized = "explicit"
 
     def _standard(self, x):
-        return (x - self.loc) / self.scale
+        return standardize(x, self.loc, self.scale)
 
     def _log_prob_terms(self, x):
         z = self._standard(x)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._half_line import above
-from depthjax.numerics import log1m, log1mexp, log_ndtr, ndtri_exp
+from depthjax.numerics import log1m, log1mexp, log_ndtr, ndtri_exp, standardize
 
 _LOG_2 = math.log(2.0)
 _HALF_LOG_2_OVER_PI = 0.5 * math.log(2 / math.pi)
@@ -37,8 +37,8 @@ class HalfNormal(Elementwise, ExponentialFamily):
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):
-        z = x / self.scale
-        return _HALF_LOG_2_OVER_PI - jnp.log(self.scale) - 0.5 * z * z
+        z = standardize(x, jnp.zeros_like(x), self.scale)
+        return -0.5 * jnp.square(z) - (jnp.log(self.scale) - _HALF_LOG_2_OVER_PI)
 
     def _noise_many(self, key, shape):
         return jax.random.normal(key, shape, self.scale.dtype)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
-from depthjax.numerics import log1mexp
+from depthjax.numerics import log1mexp, standardize
 
 _LOG_2 = math.log(2.0)
 
@@ -37,7 +37,7 @@ class Laplace(Elementwise, ExponentialFamily):
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):
-        return -jnp.abs((x - self.loc) / self.scale) - jnp.log(self.scale) - _LOG_2
+        return -jnp.abs(standardize(x, self.loc, self.scale)) - (jnp.log(self.scale) + _LOG_2)
 
     def _noise_many(self, key, shape):
         return jax.random.laplace(key, shape, self.loc.dtype)

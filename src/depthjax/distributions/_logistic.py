@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, constraints, derived, param, record
-from depthjax.numerics import log1mexp, log_sigmoid, logit_from_logs, with_partials
+from depthjax.numerics import log1mexp, log_sigmoid, logit_from_logs, standardize, with_partials
 
 
 @with_partials(lambda z: -jnp.tanh(0.5 * z))
@@ -37,7 +37,7 @@ class Logistic(Elementwise):
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):
-        return _log_kernel((x - self.loc) / self.scale) - jnp.log(self.scale)
+        return _log_kernel(standardize(x, self.loc, self.scale)) - jnp.log(self.scale)
 
     def _log_between(self, low, high):
         """Log P(low < X < high), a product in logarithms: sigmoid(u) - sigmoid(v) = s(u) s(-v) (1 - exp(v - u))."""

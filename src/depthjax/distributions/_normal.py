@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
-from depthjax.numerics import integrate, log_ndtr, log_ndtr_difference, ndtri, ndtri_exp
+from depthjax.numerics import integrate, log_ndtr, log_ndtr_difference, ndtri, ndtri_exp, standardize
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -36,8 +36,8 @@ class Normal(Elementwise, ExponentialFamily):
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):
-        z = (x - self.loc) / self.scale
-        return -0.5 * z * z - jnp.log(self.scale) - _HALF_LOG_2PI
+        z = standardize(x, self.loc, self.scale)
+        return -0.5 * jnp.square(z) - (jnp.log(self.scale) + _HALF_LOG_2PI)
 
     def _log_between(self, low, high):
         """Log P(low < X < high); where the interval is short, from its width, which two rounded ends would lose."""

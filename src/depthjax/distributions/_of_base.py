@@ -16,6 +16,9 @@ class OfBase(Elementwise):
     def _guard(self, value):
         return super()._guard(self.base._guard(value))
 
+    def _supported_terms(self, x):
+        return self.base._guard(super()._supported_terms(x))
+
 
 def require_base(name: str, base: Any, methods: tuple[str, ...], *, discrete: bool) -> None:
     """Raise `TypeError` unless `base` is an elementwise distribution of the right kind with these methods."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._student_t_tail import log_kernel, log_peak, log_upper, magnitude_from_tail
-from depthjax.numerics import clip_open, log1mexp, log_gamma_difference
+from depthjax.numerics import clip_open, log1mexp, log_gamma_difference, standardize
 
 _LOG_2 = math.log(2.0)
 
@@ -43,7 +43,7 @@ class StudentT(Elementwise):
     reparameterized = "implicit"
 
     def _standard(self, x):
-        return (x - self.loc) / self.scale
+        return standardize(x, self.loc, self.scale)
 
     def _log_prob_terms(self, x):
         z = self._standard(x)

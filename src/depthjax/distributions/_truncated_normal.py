@@ -95,7 +95,7 @@ class TruncatedNormal(Elementwise):
     def _noise_many(self, key, shape):
         # Never 0, whose quantile may be -inf: the smallest uniform is moved to the middle of its cell.
         u = jax.random.uniform(key, shape, self.loc.dtype)
-        return jnp.maximum(u, 0.25 * jnp.finfo(u.dtype).eps)
+        return jnp.maximum(u, 0.25 * float(jnp.finfo(u.dtype).eps))
 
     def _from_noise_terms(self, noise):
         ends = self._ends()

@@ -1,5 +1,7 @@
 """Quantiles of a truncated standard normal, measured from the point of largest density."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -38,8 +40,8 @@ def offset_of_draw(lower: jax.Array, upper: jax.Array, peak: jax.Array, p: jax.A
     """`quantile_from_levels` for uniform p in [0, 1), by one normal quantile unless some interval is deep in a tail."""
 
     def direct(lower, upper, peak, p):
-        below = (1.0 - p) * jax.scipy.special.ndtr(lower) + p * jax.scipy.special.ndtr(upper)
-        above = (1.0 - p) * jax.scipy.special.ndtr(-lower) + p * jax.scipy.special.ndtr(-upper)
+        below = (1.0 - p) * _tail(-lower) + p * _tail(-upper)
+        above = (1.0 - p) * _tail(lower) + p * _tail(upper)
         left = below < above
         z = ndtri(jnp.where(left, below, above))
         return jnp.where(left, z, -z) - peak
@@ -48,6 +50,11 @@ def offset_of_draw(lower: jax.Array, upper: jax.Array, peak: jax.Array, p: jax.A
         return quantile_from_levels(lower, upper, peak, jnp.log(p), jnp.log1p(-p))
 
     return jax.lax.cond(jnp.any(jnp.abs(peak) > _DEEP), solved, direct, lower, upper, peak, p)
+
+
+def _tail(z):
+    """P(Z > z) of a standard normal Z."""
+    return 0.5 * jax.lax.erfc(z * math.sqrt(0.5))
 
 
 def _central(low, high, log_p, log_q):

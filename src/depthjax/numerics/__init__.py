@@ -82,6 +82,7 @@ from depthjax.numerics._series import series_log as series_log
 from depthjax.numerics._series import series_mul as series_mul
 from depthjax.numerics._series import series_pow as series_pow
 from depthjax.numerics._series import series_revert as series_revert
+from depthjax.numerics._standardize import standardize as standardize
 from depthjax.numerics._stirling import log_gamma_difference as log_gamma_difference
 from depthjax.numerics._stirling import stirling_error as stirling_error
 from depthjax.numerics._trace import log_det_series as log_det_series
