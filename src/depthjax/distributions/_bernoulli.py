@@ -50,10 +50,16 @@ class Bernoulli(Elementwise, ExponentialFamily):
         return log_sigmoid(self._signed(x))
 
     def _supported_terms(self, x):
+        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(self.logits.dtype)
+        if not self.event_shape:
+            # One logit for a batch of outcomes: its logarithm is taken once.
+            soft = jnp.log1p(jnp.exp(-jnp.abs(self.logits)))
+            success, failure = (jnp.minimum(signed, 0.0) - soft for signed in (self.logits, -self.logits))
+            outside = jnp.minimum(jax.lax.stop_gradient(failure), outside)
+            return jnp.where(x == 1, success, jnp.where(x == 0, failure, outside))
         # What is no outcome gets its -inf or NaN by way of the argument, chosen by x alone: choices made after the
         # logarithm, or by the logits of every draw, keep the compiler from summing the terms as it computes them. The
         # minimum passes on a NaN of the logits.
-        outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(self.logits.dtype)
         signed = self._signed(x)
         fixed = jax.lax.stop_gradient(signed)
         return log_sigmoid(jnp.where(self.support.contains(x), signed, jnp.minimum(fixed, outside)))
