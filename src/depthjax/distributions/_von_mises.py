@@ -9,7 +9,7 @@ from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, 
 from depthjax.distributions._mean_roots import von_mises_concentration
 from depthjax.distributions._von_mises_cdf import log_mass_below
 from depthjax.distributions._von_mises_sampling import sample_centred, wrap
-from depthjax.numerics import log_i0e, safe_norm
+from depthjax.numerics import log_i0e, safe_norm, with_partials
 
 _LOG_2PI = math.log(2 * math.pi)
 # 2 pi in three parts, the first two short enough that a few turns of them are exact.
@@ -47,7 +47,7 @@ class VonMises(Elementwise, ExponentialFamily):
 
     def _log_prob_terms(self, x):
         half = jnp.sin(0.5 * _angle_between(self.loc, x))
-        return -2.0 * self.concentration * half * half - _LOG_2PI - log_i0e(self.concentration)
+        return -2.0 * self.concentration * jnp.square(half) - (_LOG_2PI + log_i0e(self.concentration))
 
     def _sample_many(self, key, sample_shape):
         shape = (*sample_shape, *self.event_shape)
@@ -117,6 +117,7 @@ class VonMises(Elementwise, ExponentialFamily):
         return cls(jnp.arctan2(mean["sin"], mean["cos"]), von_mises_concentration(_length(mean)))
 
 
+@with_partials(lambda loc, x: -jnp.ones_like(x), lambda loc, x: jnp.ones_like(x))
 def _angle_between(loc, x):
     """X - loc less the whole turns in it, to the last digit also across the cut at pi."""
     gap = x - loc
