@@ -1,5 +1,6 @@
 """Checks on conditioners: any callable pytree of arrays, without hidden state."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -92,6 +93,12 @@ class WithContext:
         return lambda step, given: inner(step, given, self.context.astype(given.dtype))
 
     @property
+    def normalized(self) -> Callable:
+        """Prepares `net` for many calls under this context, where `net` knows how."""
+        inner = self.net.normalized
+        return lambda: dataclasses.replace(self, net=inner())
+
+    @property
     def dim(self) -> int:
-        """Number of inputs of `net` that are not context."""
+        """Number of inputs of `net` that are not context, where `net` states it."""
         return self.net.dim

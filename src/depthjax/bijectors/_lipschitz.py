@@ -94,20 +94,20 @@ def lipschitz_mlp(
 
     Args:
         key: PRNG key of the initial weights (LeCun normal; zero in the last layer).
-        dims: sizes (d, hidden, ..., d).
+        dims: sizes (d, hidden, ..., d), the first larger by the size of a context that `WithContext` adds.
         bound: certified Lipschitz constant, in (0, 1).
         activation: elementwise function with slopes in [-1, 1].
         dtype: of the parameters; JAX's default float if None.
 
     Returns:
-        A callable record (d,) -> (d,).
+        A callable record (dims[0],) -> (d,).
 
     Raises:
-        ValueError: fewer than two sizes, sizes below one, first and last size that differ, or a bound out of range.
+        ValueError: fewer than two sizes, sizes below one, a first size below the last, or a bound out of range.
     """
     dims = tuple(dims)
-    if len(dims) < 2 or min(dims) < 1 or dims[0] != dims[-1]:
-        raise ValueError(f"lipschitz_mlp: dims are (d, hidden, ..., d), positive, got {dims}")
+    if len(dims) < 2 or min(dims) < 1 or dims[0] < dims[-1]:
+        raise ValueError(f"lipschitz_mlp: dims are (d, hidden, ..., d), the first may be larger, positive, got {dims}")
     if not 0.0 < bound < 1.0:
         raise ValueError(f"lipschitz_mlp: bound must lie in (0, 1), got {bound}")
     dtype = jnp.result_type(float) if dtype is None else dtype

@@ -1,5 +1,6 @@
 """Flows made of one cheap layer repeated: planar, radial and Sylvester."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 
 from depthjax.bijectors import Chain, Planar, Radial, Reverse, Scan, Sylvester, stack_layers
 from depthjax.distributions import MultivariateNormalDiag, Transformed
+from depthjax.flows._emitted import emitted
 
 
 def standard_normal(dim: int) -> MultivariateNormalDiag:
@@ -24,7 +26,15 @@ def check_sizes(name: str, dim: int, num_layers: int, *, smallest_dim: int = 1) 
 
 
 def planar_flow(
-    key: jax.Array, dim: int, *, num_layers: int, base: Any = None, init_scale: float = 1e-3, activation: str = "tanh"
+    key: jax.Array,
+    dim: int,
+    *,
+    num_layers: int,
+    hidden: Sequence[int] = (64, 64),
+    base: Any = None,
+    context_dim: int = 0,
+    init_scale: float = 1e-3,
+    activation: str = "tanh",
 ) -> Transformed:
     """A chain of planar maps; sampling and `sample_and_log_prob` are fast, `log_prob` solves one root per layer.
 
@@ -32,7 +42,9 @@ def planar_flow(
         key: PRNG key of the initial parameters: w ~ N(0, I), raw_u ~ init_scale N(0, I), b ~ 2 N(0, 1).
         dim: event size d.
         num_layers: depth L.
+        hidden: widths of the network that moves a layer's parameters by the context; unused without one.
         base: distribution of event shape (d,); standard normal if None.
+        context_dim: size of the context that `bind` sets; 0 for none.
         init_scale: standard deviation of raw_u; 0 is the identity.
         activation: "tanh" or "leaky_relu".
 
@@ -46,15 +58,23 @@ def planar_flow(
 
     def layer(k):
         key_w, key_u, key_b = jax.random.split(k, 3)
-        raw_u = init_scale * jax.random.normal(key_u, (dim,))
-        return Planar(jax.random.normal(key_w, (dim,)), raw_u, 2.0 * jax.random.normal(key_b), activation=activation)
+        w, raw_u = jax.random.normal(key_w, (dim,)), init_scale * jax.random.normal(key_u, (dim,))
+        flow = Planar(w, raw_u, 2.0 * jax.random.normal(key_b), activation=activation)
+        return emitted(k, flow, context_dim, hidden=hidden)
 
     layers = stack_layers(layer, jax.random.split(key, num_layers))
     return Transformed(standard_normal(dim) if base is None else base, Scan(layers))
 
 
 def radial_flow(
-    key: jax.Array, dim: int, *, num_layers: int, base: Any = None, init_scale: float = 1e-3
+    key: jax.Array,
+    dim: int,
+    *,
+    num_layers: int,
+    hidden: Sequence[int] = (64, 64),
+    base: Any = None,
+    context_dim: int = 0,
+    init_scale: float = 1e-3,
 ) -> Transformed:
     """A chain of radial maps; both directions are closed forms.
 
@@ -62,7 +82,9 @@ def radial_flow(
         key: PRNG key of the initial parameters: centers ~ N(0, I), alpha = 1, beta ~ init_scale N(0, 1).
         dim: event size d.
         num_layers: depth L.
+        hidden: widths of the network that moves a layer's parameters by the context; unused without one.
         base: distribution of event shape (d,); standard normal if None.
+        context_dim: size of the context that `bind` sets; 0 for none.
         init_scale: standard deviation of the initial strength; 0 is the identity.
 
     Returns:
@@ -77,7 +99,8 @@ def radial_flow(
         key_center, key_beta = jax.random.split(k)
         raw_alpha = jnp.log(jnp.expm1(jnp.ones(())))
         raw_beta = raw_alpha + init_scale * jax.random.normal(key_beta)
-        return Radial(jax.random.normal(key_center, (dim,)), raw_alpha, raw_beta)
+        flow = Radial(jax.random.normal(key_center, (dim,)), raw_alpha, raw_beta)
+        return emitted(k, flow, context_dim, hidden=hidden)
 
     layers = stack_layers(layer, jax.random.split(key, num_layers))
     return Transformed(standard_normal(dim) if base is None else base, Scan(layers))
@@ -90,7 +113,9 @@ def sylvester_flow(
     num_layers: int,
     num_units: int | None = None,
     kind: str = "orthogonal",
+    hidden: Sequence[int] = (64, 64),
     base: Any = None,
+    context_dim: int = 0,
     init_scale: float = 1e-3,
 ) -> Transformed:
     """A chain of Sylvester maps; sampling and `sample_and_log_prob` are fast, `log_prob` solves roots.
@@ -102,7 +127,9 @@ def sylvester_flow(
         num_layers: depth L; the order of the coordinates is reversed after each layer of kind "triangular".
         num_units: M <= d, for kind "orthogonal"; d if None.
         kind: "orthogonal", "householder" or "triangular".
+        hidden: widths of the network that moves a layer's parameters by the context; unused without one.
         base: distribution of event shape (d,); standard normal if None.
+        context_dim: size of the context that `bind` sets; 0 for none.
         init_scale: standard deviation of raw R; 0 is the identity.
 
     Returns:
@@ -124,6 +151,7 @@ def sylvester_flow(
         r_tilde = jax.random.normal(key_t, (num_units, num_units)) * num_units**-0.5
         vectors = jax.random.normal(key_q, (num_vectors, dim))
         flow = Sylvester(vectors, raw_r, r_tilde, jax.random.normal(key_b, (num_units,)), kind=kind)
+        flow = emitted(k, flow, context_dim, hidden=hidden)
         return Chain(flow, Reverse(dim)) if kind == "triangular" else flow
 
     layers = Scan(stack_layers(layer, jax.random.split(key, num_layers)))

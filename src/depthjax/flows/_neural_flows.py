@@ -21,6 +21,7 @@ from depthjax.bijectors import (
 )
 from depthjax.distributions import Transformed
 from depthjax.flows._context import with_context
+from depthjax.flows._emitted import emitted
 from depthjax.flows._layered_flows import check_sizes, standard_normal
 from depthjax.flows._made import made
 
@@ -74,7 +75,15 @@ def naf(
 
 
 def bnaf(
-    key: jax.Array, dim: int, *, num_layers: int, depth: int = 1, block_dim: int = 8, base: Any = None
+    key: jax.Array,
+    dim: int,
+    *,
+    num_layers: int,
+    depth: int = 1,
+    block_dim: int = 8,
+    hidden: Sequence[int] = (64, 64),
+    base: Any = None,
+    context_dim: int = 0,
 ) -> Transformed:
     """Block neural autoregressive flow: `log_prob` takes one pass, sampling finds one root per coordinate.
 
@@ -84,7 +93,9 @@ def bnaf(
         num_layers: number of block autoregressive maps; the order is reversed after each.
         depth: hidden layers of each.
         block_dim: units of each coordinate in a hidden layer.
+        hidden: widths of the network that moves a layer's parameters by the context; unused without one.
         base: distribution of event shape (d,); standard normal if None.
+        context_dim: size of the context that `bind` sets; 0 for none.
 
     Returns:
         A distribution of event shape (d,).
@@ -95,7 +106,8 @@ def bnaf(
     check_sizes("bnaf", dim, num_layers)
 
     def layer(k):
-        return Chain(block_autoregressive(k, dim, depth=depth, block_dim=block_dim), Reverse(dim))
+        flow = block_autoregressive(k, dim, depth=depth, block_dim=block_dim)
+        return Chain(emitted(k, flow, context_dim, hidden=hidden), Reverse(dim))
 
     return _scored_fast(layer, key, dim, num_layers, base, reverses=True)
 
@@ -108,6 +120,7 @@ def residual_flow(
     hidden: Sequence[int] = (64, 64),
     bound: float = 0.97,
     base: Any = None,
+    context_dim: int = 0,
     **options: Any,
 ) -> Transformed:
     """Residual flow: `log_prob` takes one pass and its log-determinants, sampling iterates to fixed points.
@@ -119,6 +132,7 @@ def residual_flow(
         hidden: widths of their hidden layers.
         bound: certified Lipschitz constant of each, in (0, 1).
         base: distribution of event shape (d,); standard normal if None.
+        context_dim: size of the context that `bind` sets, another input of each map's network; 0 for none.
         **options: of `Residual`, such as `log_det="series"`.
 
     Returns:
@@ -130,7 +144,8 @@ def residual_flow(
     check_sizes("residual_flow", dim, num_layers)
 
     def layer(k):
-        return Residual(lipschitz_mlp(k, (dim, *hidden, dim), bound=bound), **options)
+        net = lipschitz_mlp(k, (dim + context_dim, *hidden, dim), bound=bound)
+        return Residual(with_context(net, context_dim), dim=dim, **options)
 
     return _scored_fast(layer, key, dim, num_layers, base, reverses=False)
 
