@@ -87,12 +87,47 @@ def test_the_constructor_lets_the_first_output_see_the_context():
     np.testing.assert_array_equal(np.triu(jacobian[:, :3]), 0)
 
 
-def test_batched_generation():
-    net, u, _ = _network("wide", np.float32)
-    batch = jnp.stack([u, 2.0 * u, -u])
-    together = jax.vmap(lambda u: net.generate(_step, u)[0])(batch)
-    alone = jnp.stack([net.generate(_step, v)[0] for v in batch])
-    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5, equal_nan=False)
+@pytest.mark.parametrize("mapped", ["inputs", "contexts", "both", "networks", "twice"])
+def test_mapped_generation_and_its_gradient_are_those_of_a_loop(mapped):
+    net, u, context = _network("context", np.float32)
+
+    def total(net, u, context):
+        return jnp.sum(jnp.sin(net.generate(_step, u, context)[0]))
+
+    def grown(a, is_mapped, shape):
+        factors = jnp.linspace(0.5, 1.5, int(np.prod(shape)), dtype=a.dtype).reshape(shape + (1,) * a.ndim)
+        return factors * a.reshape((1,) * len(shape) + a.shape) if is_mapped else a
+
+    shape = (2, 2) if mapped == "twice" else (3,)
+    which = {"inputs": "u", "contexts": "c", "both": "uc", "networks": "n", "twice": "u"}[mapped]
+    nets = jax.tree.map(lambda a: grown(a, "n" in which, shape), net)
+    args = nets, grown(u, "u" in which, shape), grown(context, "c" in which, shape)
+    run = jax.value_and_grad(total, (0, 1, 2))
+    together = run
+    for _ in shape:
+        together = jax.vmap(together, tuple(0 if name in which else None for name in "nuc"))
+    value, slopes = jax.jit(together)(*args)
+    one = jax.jit(run)
+    for index in np.ndindex(*shape):
+        here = [jax.tree.map(lambda a: a[index], a) if n in which else a for n, a in zip("nuc", args, strict=True)]  # noqa: B023
+        want_value, want_slopes = one(*here)
+        np.testing.assert_allclose(value[index], want_value, rtol=1e-5, atol=1e-5, equal_nan=False)
+        for got, want in zip(jax.tree.leaves(slopes), jax.tree.leaves(want_slopes), strict=True):
+            np.testing.assert_allclose(got[index], want, rtol=1e-4, atol=1e-4, equal_nan=False)
+    plain = jax.jit(jax.vmap(total, (0 if "n" in which else None, 0 if "u" in which else None, None)))
+    if mapped in ("inputs", "networks"):
+        np.testing.assert_allclose(plain(*args), value, rtol=1e-5, atol=1e-5, equal_nan=False)
+
+
+def test_generation_lets_gradients_reach_what_the_step_closes_over():
+    net, u, _ = _network("narrow", np.float32)
+
+    def total(scale):
+        return jnp.sum(jax.vmap(lambda v: net.generate(lambda g, raw: scale * _step(g, raw), v)[0])(jnp.stack([u, -u])))
+
+    eps = 1e-2
+    slope = jax.jit(jax.grad(total))(1.1)
+    np.testing.assert_allclose(slope, (total(1.1 + eps) - total(1.1 - eps)) / (2 * eps), rtol=1e-2)
 
 
 def test_derivatives_in_both_modes():

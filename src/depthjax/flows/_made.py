@@ -10,6 +10,7 @@ import numpy as np
 
 from depthjax.bijectors import made_degrees, made_masks
 from depthjax.core import record, static
+from depthjax.flows._in_columns import in_columns
 
 Activation = Callable[[jax.Array], jax.Array]
 
@@ -85,6 +86,13 @@ class MADE:
             Agrees with repeated full passes to rounding, whatever the scale of the weights; coordinates not known yet
             are zero, never garbage. Differentiable in both modes.
         """
+        step, constants = jax.closure_convert(step, given[0], jnp.zeros(self.num_params, given.dtype))
+        columns = (given[:, None], None if context is None else context[:, None])
+        run = in_columns(lambda shared, columns: shared[0]._generate(step, shared[1], *columns))
+        return jax.tree.map(lambda a: a[..., 0], run((self, constants), columns))
+
+    def _generate(self, step, constants, given, context):
+        """`generate` for columns (d, n) and (context_dim, n)."""
         groups = [_by_degree(degrees, self.dim) for degrees in self.hidden_degrees]
         weights, biases, skip = self._rows_by_step(groups, context)
 
@@ -94,13 +102,13 @@ class MADE:
             below, settled = x, []
             for weight, bias, units, start in zip(row_weights[:-1], row_biases[:-1], hidden, starts, strict=True):
                 new = self.activation(bias + weight @ below)
-                below = jax.lax.dynamic_update_slice(units, new, (start,))
+                below = jax.lax.dynamic_update_slice_in_dim(units, new, start, axis=0)
                 settled.append(below)
             raw = row_biases[-1] + row_weights[-1] @ below
             if row_skip is not None:
                 raw = raw + row_skip @ x
-            x_i = step(given_i, raw)
-            return (jax.lax.dynamic_update_slice(x, x_i[None], (number,)), settled), raw
+            x_i = jax.vmap(lambda g, r: step(g, r, *constants), (0, 1))(given_i, raw)
+            return (jax.lax.dynamic_update_slice_in_dim(x, x_i[None], number, axis=0), settled), raw
 
         starts = [jnp.asarray(group.starts) for group in groups]
         steps = (jnp.arange(self.dim), starts, weights, biases, skip, given)
@@ -125,9 +133,9 @@ class MADE:
         return weights, None if self.skip is None else jnp.where(below, self.skip, 0.0)
 
     def _rows_by_step(self, groups, context):
-        """Rows of every layer by step, (d, group, columns sorted by degree), biases (d, group), skip (d, k, d)."""
+        """Rows of every layer by step, (d, group, columns by degree), biases (d, group, 1 or n), skip (d, k, d)."""
         weights, skip = self._masked()
-        biases = list(self.biases)
+        biases = [bias[:, None] for bias in self.biases]
         if context is not None:
             biases[0] = biases[0] + weights[0][:, self.dim :] @ context
         weights[0] = weights[0][:, : self.dim]
@@ -137,7 +145,7 @@ class MADE:
             jnp.pad(w, ((0, 1), (0, 1)))[r[:, :, None], c[None, None, :]]
             for w, r, c in zip(weights, rows, columns, strict=True)
         ]
-        biases = [jnp.pad(b, (0, 1))[r] for b, r in zip(biases, rows, strict=True)]
+        biases = [jnp.pad(b, ((0, 1), (0, 0)))[r] for b, r in zip(biases, rows, strict=True)]
         return weights, biases, None if skip is None else skip.reshape(self.dim, self.num_params, self.dim)
 
 
@@ -206,9 +214,9 @@ def _stages(dim):
     return (0, dim) if dim < 32 else (0, dim // 2, dim)
 
 
-def _grown(vector, size):
-    """The vector with zeros up to the given size."""
-    return jnp.pad(vector, (0, size - vector.shape[0]))
+def _grown(rows, size):
+    """Rows (*, n) with zeros up to the given number of rows."""
+    return jnp.pad(rows, ((0, size - rows.shape[0]), (0, 0)))
 
 
 class _Groups(NamedTuple):
