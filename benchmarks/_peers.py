@@ -48,6 +48,25 @@ def flowjax_coupling(num_layers: int, dim: int) -> tuple[Callable, Any]:
     return gradient_step(params, lambda p, x: -build(p).log_prob(x).mean())
 
 
+def flow_parts(recipe: str, seed: int, *, layers: int, width: int, spline: bool = False) -> tuple[Any, Callable]:
+    """A two-dimensional FlowJAX flow by name: its parameters, and log_prob(parameters, x)."""
+    import flowjax.flows
+    from flowjax.bijections import RationalQuadraticSpline
+    from flowjax.distributions import Normal
+
+    options = {
+        "coupling_flow": {"nn_width": width, "nn_depth": 2, "flow_layers": layers},
+        "masked_autoregressive_flow": {"nn_width": width, "nn_depth": 2, "flow_layers": layers},
+        "block_neural_autoregressive_flow": {"nn_block_dim": 8, "nn_depth": 1, "flow_layers": layers},
+        "planar_flow": {"flow_layers": 4 * layers, "negative_slope": 0.1},
+    }[recipe]
+    if spline:
+        options = options | {"transformer": RationalQuadraticSpline(knots=NUM_BINS - 1, interval=INTERVAL)}
+    flow = getattr(flowjax.flows, recipe)(jax.random.key(seed), base_dist=Normal(jnp.zeros(2)), **options)
+    params, build = _partition(flow)
+    return params, lambda p, x: build(p).log_prob(x)
+
+
 def flowjax_autoregressive(
     num_layers: int, dim: int, width: int, kind: str, scale: float
 ) -> tuple[Callable, tuple[Any]]:

@@ -11,7 +11,6 @@ from depthjax.bijectors import (
     Chain,
     InverseAutoregressive,
     Invert,
-    MaskedAutoregressive,
     RationalQuadraticTransformer,
     Reverse,
     Scan,
@@ -31,12 +30,14 @@ def maf(
     *,
     num_layers: int,
     hidden: Sequence[int] = (64, 64),
-    activation: Activation = jnp.tanh,
+    activation: Activation = jax.nn.relu,
     base: Any = None,
     context_dim: int = 0,
     transformer: Any = None,
 ) -> Transformed:
     """Masked autoregressive flow: `log_prob` takes one pass per layer, sampling is incremental.
+
+    Scoring computes u_i = shift + scale x_i, with shift and scale of x_<i, so no layer divides what the next one sees.
 
     Args:
         key: PRNG key of the initial parameters.
@@ -55,8 +56,8 @@ def maf(
         Papamakarios et al., Masked Autoregressive Flow (2017), sec. 3.
     """
     transformer = AffineTransformer(max_log_scale=2.0) if transformer is None else transformer
-    layers = _layers("maf", MaskedAutoregressive, key, dim, num_layers, transformer, hidden, activation, context_dim)
-    return Transformed(standard_normal(dim) if base is None else base, layers)
+    layers = _layers("maf", key, dim, num_layers, transformer, hidden, activation, context_dim)
+    return Transformed(standard_normal(dim) if base is None else base, Invert(layers))
 
 
 def iaf(
@@ -94,7 +95,6 @@ def iaf(
     transformer = AffineTransformer(max_log_scale=2.0) if transformer is None else transformer
     layers = _layers(
         "iaf",
-        InverseAutoregressive,
         key,
         dim,
         num_layers,
@@ -141,7 +141,6 @@ def nsf_autoregressive(
     transformer = RationalQuadraticTransformer(num_bins=num_bins, interval=interval)
     layers = _layers(
         "nsf_autoregressive",
-        InverseAutoregressive,
         key,
         dim,
         num_layers,
@@ -153,7 +152,7 @@ def nsf_autoregressive(
     return Transformed(standard_normal(dim) if base is None else base, Invert(layers))
 
 
-def _layers(name, kind, key, dim, num_layers, transformer, hidden, activation, context_dim, *, linear_skip=False):
+def _layers(name, key, dim, num_layers, transformer, hidden, activation, context_dim, *, linear_skip=False):
     """One scan over (autoregressive map, reversal), and a last reversal that makes their number even."""
     check_sizes(name, dim, num_layers)
 
@@ -167,7 +166,7 @@ def _layers(name, kind, key, dim, num_layers, transformer, hidden, activation, c
             context_dim=context_dim,
             linear_skip=linear_skip,
         )
-        return Chain(kind(with_context(net, context_dim), transformer), Reverse(dim))
+        return Chain(InverseAutoregressive(with_context(net, context_dim), transformer), Reverse(dim))
 
     layers = Scan(stack_layers(layer, jax.random.split(key, num_layers)))
     return Chain(layers, Reverse(dim)) if num_layers % 2 else layers

@@ -71,7 +71,7 @@ def realnvp(
     context_dim: int = 0,
     transformer: Any = None,
 ) -> Transformed:
-    """Affine couplings; both directions cost one pass.
+    """Affine couplings; both directions cost one pass, and scoring uses the affine maps' forward direction.
 
     Args:
         key: PRNG key of the initial parameters.
@@ -93,7 +93,7 @@ def realnvp(
     check_sizes("realnvp", dim, num_layers, smallest_dim=2)
     transformer = AffineTransformer(max_log_scale=2.0) if transformer is None else transformer
     couplings = _couplings(key, dim, num_layers, transformer, hidden, activation, context_dim)
-    return Transformed(standard_normal(dim) if base is None else base, couplings)
+    return Transformed(standard_normal(dim) if base is None else base, Invert(couplings))
 
 
 def nsf_coupling(
