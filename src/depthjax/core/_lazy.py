@@ -23,6 +23,6 @@ def lazy_names(package: str, homes: dict[str, str]) -> tuple[Callable[[str], Any
         return module if homes[name] == name else getattr(module, name)
 
     def __dir__() -> list[str]:
-        return sorted({*importlib.import_module(package).__dict__, *homes})
+        return sorted({*importlib.import_module(package).__dict__, *homes} - {"TYPE_CHECKING", "lazy_names"})
 
     return __getattr__, __dir__
