@@ -11,6 +11,7 @@ from depthjax.core import constraints, param, record
 from depthjax.core._options import at_least
 from depthjax.diffusion._arguments import floating
 from depthjax.numerics import log1mexp
+from depthjax.numerics._draws import standard_normal
 
 
 class ContinuousSchedule:
@@ -183,7 +184,7 @@ class EDMSchedule(ContinuousSchedule):
 
     def draw_times(self, key, num, dtype):
         """Log-normal noise levels, log sigma ~ N(-1.2, 1.2^2), as Karras et al. (2022), table 1."""
-        z = jax.random.normal(key, (num,), dtype)
+        z = standard_normal(key, (num,), dtype)
         log_sigma = 1.2 * z - 1.2
         return jnp.exp(log_sigma), -0.5 * z * z - (0.5 * math.log(2 * math.pi) + math.log(1.2)) - log_sigma
 

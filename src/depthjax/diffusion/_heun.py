@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from depthjax.diffusion._arguments import floating, same_event_shape
 from depthjax.diffusion._samplers import Samples, run_steps
 from depthjax.numerics._arguments import is_concrete
+from depthjax.numerics._draws import standard_normal
 
 Denoiser = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -59,7 +60,7 @@ def sample_heun(
     sigmas = floating(sigmas)
     count = sigmas.shape[0] - 1
     first, later = jax.random.split(key)
-    x = sigmas[0] * jax.random.normal(first, tuple(shape), sigmas.dtype)
+    x = sigmas[0] * standard_normal(first, tuple(shape), sigmas.dtype)
     keys = jax.random.split(later, count)
     most = min(churn / count, math.sqrt(2.0) - 1.0)
 
@@ -74,7 +75,7 @@ def sample_heun(
         more = jnp.where(inside, most, 0.0).astype(x.dtype)
         # sqrt((1 + g)^2 - 1) = sqrt(g (2 + g))
         fresh = level * jnp.sqrt(more * (2.0 + more)) * noise_scale
-        return x + fresh * jax.random.normal(step_key, x.shape, x.dtype), level * (1.0 + more)
+        return x + fresh * standard_normal(step_key, x.shape, x.dtype), level * (1.0 + more)
 
     def step(x, inputs):
         step_key, level, following = inputs

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, positive
+from depthjax.numerics._draws import standard_normal
 from depthjax.vi._bounds import iwae_bound, one_number
 from depthjax.vi._guide import as_guide
 
@@ -57,7 +58,7 @@ def hmc_transition(*, step_size: ArrayLike, num_leapfrog: int = 10) -> Transitio
     def transition(key, z, log_density):
         key_momentum, key_accept = jax.random.split(key)
         force = jax.grad(log_density)
-        momentum = jax.random.normal(key_momentum, z.shape, z.dtype)
+        momentum = standard_normal(key_momentum, z.shape, z.dtype)
         step = jnp.asarray(step_size, z.dtype)
 
         def leap(state, _):
