@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from depthjax.core._options import non_negative
 from depthjax.diffusion._arguments import floating, same_event_shape
 from depthjax.diffusion._samplers import Samples, run_steps
 from depthjax.numerics._arguments import is_concrete
@@ -46,7 +47,8 @@ def sample_heun(
         Events; x_0 starts from N(0, sigmas[0]^2 I).
 
     Raises:
-        ValueError: concrete levels that do not decrease to 0, a negative churn, or a denoiser that changes the shape.
+        ValueError: concrete levels that do not decrease to 0, a negative churn or noise_scale, or a denoiser that
+            changes the shape.
 
     Cost:
         2 steps - 1 calls of the denoiser, one compiled step; memory does not grow with the steps but for the
@@ -57,6 +59,7 @@ def sample_heun(
     """
     name = "sample_heun"
     _check_levels(name, sigmas, shape, churn)
+    non_negative(name, noise_scale=noise_scale)
     sigmas = floating(sigmas)
     count = sigmas.shape[0] - 1
     first, later = jax.random.split(key)
@@ -97,7 +100,7 @@ def _check_levels(function, sigmas, shape, churn):
         raise ValueError(f"{function}: shape is {shape}, expected (n, *event)")
     if is_concrete(sigmas):
         host = np.asarray(sigmas)
-        if host[-1] != 0 or (np.diff(host) >= 0).any():
+        if host[-1] != 0 or not (np.diff(host) < 0).all() or not np.isfinite(host[0]):
             raise ValueError(f"{function}: sigmas run from {host[0]} to {host[-1]}, expected strictly decreasing to 0")
     if not churn >= 0:
         raise ValueError(f"{function}: churn is {churn}, expected a nonnegative number")
