@@ -1,4 +1,4 @@
-"""Normal numbers, bit for bit those of `jax.random`, in one pass over memory on processors."""
+"""Normal numbers, those of `jax.random`, in one pass over memory on processors."""
 
 import functools
 import math
@@ -15,7 +15,7 @@ _MOST = 2**31  # one word counts them
 
 
 def standard_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    """Standard normal numbers of `shape`, those of `jax.random.normal`.
+    """Standard normal numbers of `shape`, those of `jax.random.normal` but for the rounding of the last bit.
 
     On processors JAX lowers its generator to a loop of kernels that each read and write all of the numbers, and the
     inverse error function is computed number by number where the last axis is short. Here the rounds are written out,
