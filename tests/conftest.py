@@ -41,13 +41,14 @@ IN_FLOAT32 = (
     *(f"diffusion/test_{name}.py" for name in ("losses", "predictions", "samplers")),
     *(f"distributions/test_{name}.py" for name in ("assembled", "composite", "conjugate", "count_vectors",
       "gaussian_forms", "positive", "relaxed", "sphere_and_matrices")),
-    *(f"vi/test_{name}.py" for name in ("cavi", "fit", "guides", "pathfinder")),
+    *(f"vi/test_{name}.py" for name in ("cavi", "edges", "fit", "guides", "pathfinder")),
 )  # fmt: skip
 IN_FLOAT64 = (
     "adversarial/test_games.py", "core/test_constraints.py", "diagnostics", "divergences",
     "docs/test_errata_freeprob.py", "docs/test_errata_gaps.py", "freeprob", "latent", "meanfield", "numerics", "ode",
     "stein/test_kernels.py", "theory", "transport",
-    *(f"diffusion/test_{name}.py" for name in ("flow_likelihood", "flow_matching", "schedules", "score_matching")),
+    *(f"diffusion/test_{name}.py" for name in ("edges", "flow_likelihood", "flow_matching", "schedules",
+      "score_matching")),
     *(f"distributions/test_{name}.py" for name in ("beta", "counts", "discrete", "elementary", "gamma", "gaussian",
       "student_t", "truncated_normal", "von_mises")),
     *(f"vi/test_{name}.py" for name in ("analytic_kl", "annealed", "bounds", "conjugate_fits", "estimators",

@@ -179,3 +179,40 @@ def test_bad_input():
     with pytest.raises(ValueError, match="x has shape"):
         cf.solve_flow(cf.ContinuousFlow(Bent(A), num_steps=2), X[:, :2])
     assert cf.ContinuousFlow(Bent(np.eye(40)), probes=numerics.sample_probes(jax.random.key(0), (1, 40))).dim == 40
+
+
+def test_field_from_a_plain_function():
+    """`Apply` is a field too; a field that fails says how."""
+    field = flows.Apply(jnp.asarray(DTYPE(0.7)), lambda rate, t, z: -rate * z)
+    flow = cf.ContinuousFlow(field, dim=2)
+    y, log_det = flow.forward_and_log_det(jnp.ones(2, DTYPE))
+    np.testing.assert_allclose(y, np.exp(-0.7) * np.ones(2), rtol=1e-4)
+    np.testing.assert_allclose(log_det, -1.4, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"of shape \(2,\): .*size|of shape \(2,\): .*shape"):
+        cf.ContinuousFlow(flows.Apply(jnp.ones(3, DTYPE), lambda w, t, z: w @ z), dim=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"), [({"rtol": -1.0}, "rtol"), ({"atol": float("nan")}, "atol"), ({"max_steps": 0}, "max_steps")]
+)
+def test_options_out_of_range(options, match):
+    with pytest.raises(ValueError, match=f"ContinuousFlow: {match}"):
+        cf.ContinuousFlow(Bent(jnp.asarray(A)), **options)
+
+
+def test_wrong_probes_later_and_times_that_are_none():
+    field = flows.Apply(jnp.asarray(DTYPE(0.7)), lambda rate, t, z: -rate * z)
+    for probes in (jnp.ones(2), jnp.ones((1, 3)), jnp.ones((0, 2))):
+        with pytest.raises(ValueError, match="with_probes: probes have shape"):
+            cf.ContinuousFlow(field, dim=2).with_probes(probes)
+    with pytest.raises(ValueError, match="a width in hidden is 0"):
+        flows.continuous_flow(jax.random.key(0), 2, hidden=(4, 0))
+    for num_steps in (None, 4):
+        flow = cf.ContinuousFlow(field, t1=jnp.asarray(jnp.nan, DTYPE), dim=2, num_steps=num_steps)
+        assert np.isnan(flow.forward(jnp.ones(2, DTYPE))).all()
+        assert not cf.solve_flow(flow, jnp.ones(2, DTYPE)).solution.converged
+        still = cf.ContinuousFlow(field, t0=0.5, t1=0.5, dim=2, num_steps=num_steps)
+        y, log_det = still.forward_and_log_det(jnp.ones(2, DTYPE))
+        np.testing.assert_array_equal(y, np.ones(2))
+        assert log_det == 0
+        assert cf.solve_flow(still, jnp.ones(2, DTYPE)).solution.ts == 0.5

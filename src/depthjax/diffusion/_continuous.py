@@ -11,13 +11,30 @@ from depthjax.core import constraints, param, record
 from depthjax.core._options import at_least
 from depthjax.diffusion._arguments import floating
 from depthjax.numerics import log1mexp
+from depthjax.numerics._arguments import is_concrete
+from depthjax.numerics._draws import standard_normal
+
+
+def _time(schedule, t, least, most):
+    """`t` as floats; NaN for traced times outside of [least, most] by more than rounding."""
+    values = floating(t)
+    slack = 64 * float(jnp.finfo(values.dtype).eps)
+    if is_concrete(t):
+        host = np.asarray(t, np.float64)
+        if not ((host >= least) & (host <= most + slack)).all():
+            raise ValueError(
+                f"{type(schedule).__name__}: t runs from {host.min():.6g} to {host.max():.6g}, expected times from "
+                f"{least:.6g} to {most:.6g}"
+            )
+    return jnp.where((values >= least) & (values <= most + slack), values, jnp.nan)
 
 
 class ContinuousSchedule:
     """What schedules in continuous time have in common: dz = drift(t) z dt + sqrt(diffusion_squared(t)) dw.
 
     A subclass writes `log_alpha`, `log_sigma`, `drift` and `diffusion_squared`, of t of any shape; time runs from data
-    to noise. Methods answer in the dtype of t.
+    to noise. Methods answer in the dtype of t; times before the first or after the last raise `ValueError` where they
+    are concrete, and give NaN where they are traced.
     """
 
     def log_alpha(self, t: ArrayLike) -> jax.Array:
@@ -62,12 +79,13 @@ class VPLinear(ContinuousSchedule):
     beta_max: jax.Array = param(constraints.positive)
 
     def _beta(self, t):
+        t = _time(self, t, 0.0, 1.0)
         low, high = (v.astype(t.dtype) for v in (self.beta_min, self.beta_max))
         return low + (high - low) * t
 
     def log_alpha(self, t):
         """-(beta_min t + (beta_max - beta_min) t^2/2)/2."""
-        t = floating(t)
+        t = _time(self, t, 0.0, 1.0)
         low, high = (v.astype(t.dtype) for v in (self.beta_min, self.beta_max))
         return -0.5 * t * (low + 0.5 * (high - low) * t)
 
@@ -77,11 +95,11 @@ class VPLinear(ContinuousSchedule):
 
     def drift(self, t):
         """-beta(t)/2."""
-        return -0.5 * self._beta(floating(t))
+        return -0.5 * self._beta(t)
 
     def diffusion_squared(self, t):
         """beta(t)."""
-        return self._beta(floating(t))
+        return self._beta(t)
 
 
 def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> VPLinear:
@@ -112,21 +130,22 @@ class CosineLogSNR(ContinuousSchedule):
     stop: jax.Array = param(constraints.positive)
 
     def _angle(self, t):
+        t = _time(self, t, 0.0, 1.0)
         start, stop = (v.astype(t.dtype) for v in (self.start, self.stop))
         return start + (stop - start) * t
 
     def log_alpha(self, t):
         """Log cos(angle)."""
-        return jnp.log(jnp.cos(self._angle(floating(t))))
+        return jnp.log(jnp.cos(self._angle(t)))
 
     def log_sigma(self, t):
         """Log sin(angle)."""
-        return jnp.log(jnp.sin(self._angle(floating(t))))
+        return jnp.log(jnp.sin(self._angle(t)))
 
     def drift(self, t):
         """-angle' tan(angle)."""
-        t = floating(t)
-        return -(self.stop - self.start).astype(t.dtype) * jnp.tan(self._angle(t))
+        angle = self._angle(t)
+        return -(self.stop - self.start).astype(angle.dtype) * jnp.tan(angle)
 
     def diffusion_squared(self, t):
         """2 angle' tan(angle)."""
@@ -167,11 +186,11 @@ class EDMSchedule(ContinuousSchedule):
 
     def log_sigma(self, t):
         """Log t."""
-        return jnp.log(floating(t))
+        return jnp.log(self.sigma(t))
 
     def sigma(self, t):
         """The time itself."""
-        return floating(t)
+        return _time(self, t, 0.0, math.inf)
 
     def drift(self, t):
         """Zero."""
@@ -179,11 +198,11 @@ class EDMSchedule(ContinuousSchedule):
 
     def diffusion_squared(self, t):
         """2 t."""
-        return 2.0 * floating(t)
+        return 2.0 * self.sigma(t)
 
     def draw_times(self, key, num, dtype):
         """Log-normal noise levels, log sigma ~ N(-1.2, 1.2^2), as Karras et al. (2022), table 1."""
-        z = jax.random.normal(key, (num,), dtype)
+        z = standard_normal(key, (num,), dtype)
         log_sigma = 1.2 * z - 1.2
         return jnp.exp(log_sigma), -0.5 * z * z - (0.5 * math.log(2 * math.pi) + math.log(1.2)) - log_sigma
 

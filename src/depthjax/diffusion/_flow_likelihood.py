@@ -127,7 +127,7 @@ def _one(flow, prior, schedule, stop, x, event):
     else:
         base = prior.log_prob(z)
     found = mean_of_terms(base + terms)
-    error = jnp.zeros_like(found.value) if flow.probes is None else found.standard_error
+    error = 0.0 * found.value if flow.probes is None else found.standard_error
     return FlowLogProb(found.value, error, z.reshape(event), solution.converged)
 
 
@@ -155,4 +155,5 @@ def _window(schedule, prediction, start, stop, dtype):
         raise ValueError(
             f"{_NAME}: start is {float(start)} and stop {float(stop)}, expected start < stop, data to noise"
         )
-    return jnp.asarray(start, dtype), jnp.asarray(stop, dtype)
+    start, stop = jnp.asarray(start, dtype), jnp.asarray(stop, dtype)
+    return jnp.where(start < stop, start, jnp.nan), stop

@@ -12,6 +12,7 @@ from depthjax.core import require_shape
 from depthjax.core._options import at_least, chosen
 from depthjax.diffusion._arguments import batch, floating, like, same_event_shape
 from depthjax.numerics._arguments import floats
+from depthjax.numerics._draws import standard_normal
 
 Field = Callable[[jax.Array, jax.Array], jax.Array]
 HIGHEST = jax.lax.Precision.HIGHEST
@@ -70,7 +71,7 @@ def flow_matching_pair(
         cos, sin = like(jnp.cos(half * t), x0), like(jnp.sin(half * t), x0)
         x_t, target = cos * x0 + sin * x1, half * (cos * x1 - sin * x0)
     if sigma > 0:
-        x_t = x_t + sigma * jax.random.normal(noise_key, x0.shape, x0.dtype)
+        x_t = x_t + sigma * standard_normal(noise_key, x0.shape, x0.dtype)
     return FlowPair(t, x_t, target)
 
 

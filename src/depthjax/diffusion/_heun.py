@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from depthjax.core._options import non_negative
 from depthjax.diffusion._arguments import floating, same_event_shape
 from depthjax.diffusion._samplers import Samples, run_steps
 from depthjax.numerics._arguments import is_concrete
+from depthjax.numerics._draws import standard_normal
 
 Denoiser = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -45,7 +47,8 @@ def sample_heun(
         Events; x_0 starts from N(0, sigmas[0]^2 I).
 
     Raises:
-        ValueError: concrete levels that do not decrease to 0, a negative churn, or a denoiser that changes the shape.
+        ValueError: concrete levels that do not decrease to 0, a negative churn or noise_scale, or a denoiser that
+            changes the shape.
 
     Cost:
         2 steps - 1 calls of the denoiser, one compiled step; memory does not grow with the steps but for the
@@ -56,10 +59,11 @@ def sample_heun(
     """
     name = "sample_heun"
     _check_levels(name, sigmas, shape, churn)
+    non_negative(name, noise_scale=noise_scale)
     sigmas = floating(sigmas)
     count = sigmas.shape[0] - 1
     first, later = jax.random.split(key)
-    x = sigmas[0] * jax.random.normal(first, tuple(shape), sigmas.dtype)
+    x = sigmas[0] * standard_normal(first, tuple(shape), sigmas.dtype)
     keys = jax.random.split(later, count)
     most = min(churn / count, math.sqrt(2.0) - 1.0)
 
@@ -74,7 +78,7 @@ def sample_heun(
         more = jnp.where(inside, most, 0.0).astype(x.dtype)
         # sqrt((1 + g)^2 - 1) = sqrt(g (2 + g))
         fresh = level * jnp.sqrt(more * (2.0 + more)) * noise_scale
-        return x + fresh * jax.random.normal(step_key, x.shape, x.dtype), level * (1.0 + more)
+        return x + fresh * standard_normal(step_key, x.shape, x.dtype), level * (1.0 + more)
 
     def step(x, inputs):
         step_key, level, following = inputs
@@ -96,7 +100,7 @@ def _check_levels(function, sigmas, shape, churn):
         raise ValueError(f"{function}: shape is {shape}, expected (n, *event)")
     if is_concrete(sigmas):
         host = np.asarray(sigmas)
-        if host[-1] != 0 or (np.diff(host) >= 0).any():
+        if host[-1] != 0 or not (np.diff(host) < 0).all() or not np.isfinite(host[0]):
             raise ValueError(f"{function}: sigmas run from {host[0]} to {host[-1]}, expected strictly decreasing to 0")
     if not churn >= 0:
         raise ValueError(f"{function}: churn is {churn}, expected a nonnegative number")

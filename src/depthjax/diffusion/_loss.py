@@ -11,6 +11,7 @@ from depthjax.diffusion._arguments import PREDICTIONS, batch, like, same_event_s
 from depthjax.diffusion._discrete import DiscreteSchedule
 from depthjax.diffusion._predictions import Schedule, add_noise
 from depthjax.diffusion._weights import WEIGHTINGS, log_loss_weight
+from depthjax.numerics._draws import standard_normal
 
 Model = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -60,7 +61,7 @@ def diffusion_loss(
     chosen(name, "weighting", weighting, WEIGHTINGS)
     x = batch(name, x)
     time_key, noise_key = jax.random.split(key)
-    noise = jax.random.normal(noise_key, x.shape, x.dtype)
+    noise = standard_normal(noise_key, x.shape, x.dtype)
     if isinstance(schedule, DiscreteSchedule):
         t = jax.random.randint(time_key, x.shape[:1], 1, schedule.num_steps + 1, jnp.int32)
         log_density = jnp.zeros(x.shape[:1], x.dtype)

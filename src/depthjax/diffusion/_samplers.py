@@ -15,6 +15,7 @@ from depthjax.diffusion._loss import Model
 from depthjax.diffusion._predictions import convert_prediction
 from depthjax.numerics import safe_sqrt
 from depthjax.numerics._arguments import is_concrete
+from depthjax.numerics._draws import standard_normal
 
 
 class Samples(NamedTuple):
@@ -49,7 +50,7 @@ def _prepared(function, key, schedule, shape, timesteps, prediction):
         raise ValueError(f"{function}: shape is {shape}, expected (n, *event)")
     times = descending(function, timesteps, schedule.num_steps).astype(np.int32)
     first, later = jax.random.split(key)
-    z = jax.random.normal(first, tuple(shape), schedule.betas.dtype)
+    z = standard_normal(first, tuple(shape), schedule.betas.dtype)
     before = np.append(times[1:], np.int32(0))
     return z, jax.random.split(later, times.size), jnp.asarray(times), jnp.asarray(before)
 
@@ -132,7 +133,7 @@ def sample_ddpm(
 
     def step(z, inputs):
         step_key, t, (of_z, of_value, of_noise) = inputs
-        noise = jax.random.normal(step_key, z.shape, z.dtype)
+        noise = standard_normal(step_key, z.shape, z.dtype)
         return of_z * z + of_value * predict(z, t) + of_noise * noise
 
     return run_steps(
@@ -205,7 +206,7 @@ def sample_ddim(
     def step(z, inputs):
         step_key, t, (of_z, of_value, of_noise) = inputs
         z = of_z * z + of_value * predict(z, t)
-        return z if deterministic else z + of_noise * jax.random.normal(step_key, z.shape, z.dtype)
+        return z if deterministic else z + of_noise * standard_normal(step_key, z.shape, z.dtype)
 
     return run_steps(
         step, z, (keys, times, _coefficients(mean, scale, times, before, z.dtype)), keep_trajectory=keep_trajectory

@@ -10,6 +10,7 @@ from depthjax.core import Estimate
 from depthjax.core._options import at_least, chosen
 from depthjax.numerics import sample_probes
 from depthjax.numerics._arguments import samples
+from depthjax.numerics._draws import standard_normal
 from depthjax.numerics._trace_estimators import LAWS
 
 Score = Callable[[jax.Array], jax.Array]
@@ -162,7 +163,7 @@ def denoising_score_matching_loss(key: jax.Array, score: Score, x: ArrayLike, *,
         ().
 
     Raises:
-        ValueError: shapes, or a concrete sigma that is not positive.
+        ValueError: shapes, or a concrete sigma that is not positive; a traced one gives NaN.
         TypeError: integer data.
 
     Source:
@@ -173,6 +174,7 @@ def denoising_score_matching_loss(key: jax.Array, score: Score, x: ArrayLike, *,
     if not isinstance(sigma, jax.core.Tracer) and not sigma > 0:
         raise ValueError(f"{name}: sigma is {sigma}, expected a positive number")
     sigma = jnp.asarray(sigma, x.dtype)
-    noise = jax.random.normal(key, x.shape, x.dtype)
+    sigma = jnp.where(sigma > 0, sigma, jnp.nan)
+    noise = standard_normal(key, x.shape, x.dtype)
     error = _scored(name, score, x + sigma * noise) + noise / sigma
     return jnp.mean(jnp.sum(error * error, axis=1))

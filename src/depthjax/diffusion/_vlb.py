@@ -12,6 +12,7 @@ from depthjax.diffusion._arguments import PREDICTIONS, batch, same_event_shape
 from depthjax.diffusion._discrete import DiscreteSchedule
 from depthjax.diffusion._loss import Model
 from depthjax.diffusion._predictions import add_noise, convert_prediction
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -85,7 +86,7 @@ def vlb(
     def squared_error(carry, step):
         t, step_key = step
         times = jnp.full(repeated.shape[:1], t)
-        noise = jax.random.normal(step_key, repeated.shape, x.dtype)
+        noise = standard_normal(step_key, repeated.shape, x.dtype)
         z = add_noise(schedule, repeated, times, noise)
         value = same_event_shape(name, "the result of model", model(z, times), z)
         data = convert_prediction(value, z, times, schedule, source=prediction, target="data")

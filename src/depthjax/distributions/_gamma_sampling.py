@@ -6,6 +6,7 @@ from jax import lax
 
 from depthjax.distributions._rejection import accepted_draws
 from depthjax.numerics import with_partials
+from depthjax.numerics._draws import standard_normal
 
 _SMALL = -20.0
 
@@ -44,7 +45,7 @@ def _draw(key, a):
 def _propose(key, a):
     """A proposal of Marsaglia and Tsang for a >= 1, of which at most one in twenty is refused."""
     key_x, key_u = jax.random.split(key)
-    x = jax.random.normal(key_x, a.shape, a.dtype)
+    x = standard_normal(key_x, a.shape, a.dtype)
     u = jax.random.uniform(key_u, a.shape, a.dtype)
     d = a - 1.0 / 3.0
     w = x / (3.0 * jnp.sqrt(d))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._half_line import above
 from depthjax.numerics import log1m, log1mexp, log_ndtr, ndtri_exp, standardize
+from depthjax.numerics._draws import standard_normal
 
 _LOG_2 = math.log(2.0)
 _HALF_LOG_2_OVER_PI = 0.5 * math.log(2 / math.pi)
@@ -41,7 +42,7 @@ class HalfNormal(Elementwise, ExponentialFamily):
         return -0.5 * jnp.square(z) - (jnp.log(self.scale) - _HALF_LOG_2_OVER_PI)
 
     def _noise_many(self, key, shape):
-        return jax.random.normal(key, shape, self.scale.dtype)
+        return standard_normal(key, shape, self.scale.dtype)
 
     def _from_noise_terms(self, noise):
         return self.scale * jnp.abs(noise)

@@ -12,6 +12,7 @@ from depthjax.distributions._beta import Beta
 from depthjax.distributions._gaussian_algebra import cholesky
 from depthjax.distributions._wishart_parts import masked
 from depthjax.numerics import clip_open, log_gamma_difference
+from depthjax.numerics._draws import standard_normal
 
 _LARGE = 20.0
 
@@ -53,7 +54,7 @@ class _Correlations(Distribution):
         key_length, key_side = jax.random.split(key)
         half, shape = self._beta_parameters()
         log_squares, log_rest = Beta(half, shape).sample_logs(key_length, sample_shape)
-        side = jax.random.normal(key_side, (*sample_shape, self.dim - 1, self.dim), half.dtype)
+        side = standard_normal(key_side, (*sample_shape, self.dim - 1, self.dim), half.dtype)
         side = jnp.where(np.broadcast_to(np.tri(self.dim - 1, self.dim, 0, dtype=bool), side.shape), side, 0.0)
         length = jnp.sqrt(jnp.sum(side * side, axis=-1, keepdims=True))
         rows = side / length * jnp.exp(0.5 * log_squares)[..., None]

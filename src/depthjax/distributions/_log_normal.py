@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._half_line import above, exp_in_range
 from depthjax.distributions._normal import Normal
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -44,7 +45,7 @@ class LogNormal(Elementwise, ExponentialFamily):
         return self._log_of()._log_prob_terms(log_x) - log_x
 
     def _noise_many(self, key, shape):
-        return jax.random.normal(key, shape, self.loc.dtype)
+        return standard_normal(key, shape, self.loc.dtype)
 
     def _from_noise_terms(self, noise):
         return exp_in_range(self.loc + self.scale * noise)

@@ -7,6 +7,7 @@ from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions._logit_normal_moments import log_sigmoid_mean, mean_below_half, variance
 from depthjax.distributions._normal import Normal
 from depthjax.numerics import clip_open, log1m
+from depthjax.numerics._draws import standard_normal
 
 
 @record
@@ -42,7 +43,7 @@ class LogitNormal(Elementwise):
         return self._logit_of()._log_prob_terms(log_x - log_rest) - log_x - log_rest
 
     def _noise_many(self, key, shape):
-        return jax.random.normal(key, shape, self.loc.dtype)
+        return standard_normal(key, shape, self.loc.dtype)
 
     def _from_noise_terms(self, noise):
         return clip_open(jax.nn.sigmoid(self.loc + self.scale * noise), 0.0, 1.0)

@@ -18,6 +18,7 @@ from depthjax.distributions._gaussian_algebra import (
     split_indices,
 )
 from depthjax.distributions._multivariate_normal import MultivariateNormal
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -86,7 +87,7 @@ class MatrixNormal(Distribution, ExponentialFamily):
         return -0.5 * jnp.sum(z * z, axis=(-2, -1)) - (self._log_scale() + _HALF_LOG_2PI * size)
 
     def _sample_noise(self, key, sample_shape):
-        return jax.random.normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
+        return standard_normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
 
     def _from_noise(self, noise):
         shape = (1,) * (noise.ndim - 2) + self.event_shape

@@ -16,6 +16,7 @@ from depthjax.distributions._gaussian_algebra import (
 from depthjax.distributions._packed_support import mean_and_matrix
 from depthjax.distributions._wishart_parts import sample_factor
 from depthjax.numerics import clip_open
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -67,7 +68,7 @@ class MeanAndMatrix(Distribution, ExponentialFamily):
     def _sample_and_log_prob_many(self, key, sample_shape):
         key_factor, key_noise = jax.random.split(key)
         factor = sample_factor(key_factor, self._matrix()._freedoms(), sample_shape)
-        noise = jax.random.normal(key_noise, (*sample_shape, self._size()), self.loc.dtype)
+        noise = standard_normal(key_noise, (*sample_shape, self._size()), self.loc.dtype)
         one = self._assemble
         for _ in sample_shape:
             one = jax.vmap(one)

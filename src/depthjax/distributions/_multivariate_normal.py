@@ -20,6 +20,7 @@ from depthjax.distributions._gaussian_algebra import (
     solve_lower,
     split_indices,
 )
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -65,7 +66,7 @@ class MultivariateNormal(Distribution, ExponentialFamily):
         return -0.5 * jnp.sum(z * z, axis=-1) - log_scale
 
     def _sample_noise(self, key, sample_shape):
-        return jax.random.normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
+        return standard_normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
 
     def _from_noise(self, noise):
         row = (1,) * (noise.ndim - 1) + self.event_shape

@@ -21,6 +21,7 @@ from depthjax.distributions._gaussian_algebra import (
     split_indices,
 )
 from depthjax.distributions._multivariate_normal import MultivariateNormal
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -71,7 +72,7 @@ class MultivariateNormalCanonical(Distribution, ExponentialFamily):
         return -0.5 * jnp.sum(z * z, axis=-1) + log_diagonal(factor) - _HALF_LOG_2PI * self.event_shape[0]
 
     def _sample_noise(self, key, sample_shape):
-        return jax.random.normal(key, (*sample_shape, *self.event_shape), self.shift.dtype)
+        return standard_normal(key, (*sample_shape, *self.event_shape), self.shift.dtype)
 
     def _from_noise(self, noise):
         factor = self._factor()

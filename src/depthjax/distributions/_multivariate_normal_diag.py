@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Distribution, ExponentialFamily, broadcast_params, constraints, derived, param, record
 from depthjax.distributions._gaussian_algebra import lower_factor, map_arguments, matvec, observed_values, split_indices
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -54,7 +55,7 @@ class MultivariateNormalDiag(Distribution, ExponentialFamily):
         return -0.5 * jnp.sum(z * z, axis=-1) - log_scale
 
     def _sample_noise(self, key, sample_shape):
-        return jax.random.normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
+        return standard_normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
 
     def _from_noise(self, noise):
         row = (1,) * (noise.ndim - 1) + self.event_shape

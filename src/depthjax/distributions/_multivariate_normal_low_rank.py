@@ -20,6 +20,7 @@ from depthjax.distributions._gaussian_algebra import (
     thin_qr,
 )
 from depthjax.distributions._multivariate_normal import MultivariateNormal
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -104,7 +105,7 @@ class MultivariateNormalLowRank(Distribution, ExponentialFamily):
 
     def _sample_noise(self, key, sample_shape):
         size = self.event_shape[0] + self._rank()
-        return jax.random.normal(key, (*sample_shape, size), self.loc.dtype)
+        return standard_normal(key, (*sample_shape, size), self.loc.dtype)
 
     def _from_noise(self, noise):
         row, size = (1,) * (noise.ndim - 1) + self.event_shape, self.event_shape[0]

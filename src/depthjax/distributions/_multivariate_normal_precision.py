@@ -21,6 +21,7 @@ from depthjax.distributions._gaussian_algebra import (
     split_indices,
 )
 from depthjax.distributions._multivariate_normal import MultivariateNormal
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -66,7 +67,7 @@ class MultivariateNormalPrecision(Distribution, ExponentialFamily):
         return -0.5 * jnp.sum(z * z, axis=-1) + log_scale
 
     def _sample_noise(self, key, sample_shape):
-        return jax.random.normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
+        return standard_normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
 
     def _from_noise(self, noise):
         row = (1,) * (noise.ndim - 1) + self.event_shape

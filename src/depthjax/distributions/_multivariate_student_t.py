@@ -9,6 +9,7 @@ from depthjax.core import Distribution, constraints, derived, param, record
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._gaussian_algebra import HIGHEST, complete_factor, log_diagonal, matvec, solve_lower
 from depthjax.numerics import clip_open, log_gamma_difference
+from depthjax.numerics._draws import standard_normal
 
 
 @record
@@ -65,7 +66,7 @@ class MultivariateStudentT(Distribution):
 
     def _sample_and_log_prob_many(self, key, sample_shape):
         key_normal, key_gamma = jax.random.split(key)
-        normal = jax.random.normal(key_normal, (*sample_shape, *self.event_shape), self.loc.dtype)
+        normal = standard_normal(key_normal, (*sample_shape, *self.event_shape), self.loc.dtype)
         half = 0.5 * self.df
         log_ratio = jnp.log(half) - sample_log_gamma(key_gamma, half, sample_shape)
         stretch = clip_open(jnp.broadcast_to(jnp.exp(0.5 * log_ratio)[..., None], normal.shape), -jnp.inf, jnp.inf)

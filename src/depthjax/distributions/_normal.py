@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.numerics import integrate, log_ndtr, log_ndtr_difference, ndtri, ndtri_exp, standardize
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -53,7 +54,7 @@ class Normal(Elementwise, ExponentialFamily):
         return jnp.where(narrow, short, long)
 
     def _noise_many(self, key, shape):
-        return jax.random.normal(key, shape, self.loc.dtype)
+        return standard_normal(key, shape, self.loc.dtype)
 
     def _from_noise_terms(self, noise):
         return self.loc + self.scale * noise

@@ -12,6 +12,7 @@ from depthjax.distributions._mean_roots import gamma_concentration
 from depthjax.distributions._packed_support import mean_and_positive
 from depthjax.distributions._student_t import StudentT
 from depthjax.numerics import clip_open
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _DIGAMMA = jax.scipy.special.digamma
@@ -59,7 +60,7 @@ class _MeanAndSpread(Distribution, ExponentialFamily):
         key_gamma, key_normal = jax.random.split(key)
         log_gamma = sample_log_gamma(key_gamma, self.concentration, sample_shape)
         log_precision = log_gamma - jnp.log(self._rate)
-        noise = jax.random.normal(key_normal, sample_shape, self.loc.dtype)
+        noise = standard_normal(key_normal, sample_shape, self.loc.dtype)
         spread = jnp.exp(-0.5 * (log_precision + jnp.log(self.precision_scale)))
         return clip_open(self.loc + clip_open(spread, 0.0, jnp.inf) * noise, -jnp.inf, jnp.inf), log_precision
 

@@ -9,6 +9,7 @@ from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._student_t_tail import log_kernel, log_peak, log_upper, magnitude_from_tail
 from depthjax.numerics import clip_open, log1mexp, log_gamma_difference, standardize
+from depthjax.numerics._draws import standard_normal
 
 _LOG_2 = math.log(2.0)
 
@@ -52,7 +53,7 @@ class StudentT(Elementwise):
     def _sample_many(self, key, sample_shape):
         key_normal, key_gamma = jax.random.split(key)
         row = (1,) * len(sample_shape) + self.event_shape
-        normal = jax.random.normal(key_normal, (*sample_shape, *self.event_shape), self.loc.dtype)
+        normal = standard_normal(key_normal, (*sample_shape, *self.event_shape), self.loc.dtype)
         half = 0.5 * self.df
         log_ratio = jnp.log(half).reshape(row) - sample_log_gamma(key_gamma, half, sample_shape)
         standard = clip_open(normal * jnp.exp(0.5 * log_ratio), -jnp.inf, jnp.inf)

@@ -7,6 +7,7 @@ from depthjax.core import Distribution, ExponentialFamily, constraints, derived,
 from depthjax.distributions._von_mises_fisher_normalizer import log_area, log_mean_exp, mean_cosine, mean_cosine_deficit
 from depthjax.distributions._von_mises_fisher_sampling import sample_angle, turn_to
 from depthjax.numerics import find_root, safe_norm
+from depthjax.numerics._draws import standard_normal
 
 
 @record
@@ -61,7 +62,7 @@ class VonMisesFisher(Distribution, ExponentialFamily):
         key_angle, key_side = jax.random.split(key)
         size, dtype = self.event_shape[0], self.concentration.dtype
         angle = sample_angle(key_angle, jnp.broadcast_to(self.concentration, sample_shape), size)
-        side = jax.random.normal(key_side, (*sample_shape, size - 1), dtype)
+        side = standard_normal(key_side, (*sample_shape, size - 1), dtype)
         return turn_to(self.mean_direction, angle, side)
 
     def _mean(self):

@@ -11,6 +11,7 @@ from depthjax.distributions._gamma import Gamma, log_density
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._gaussian_algebra import cholesky, log_diagonal
 from depthjax.numerics import clip_open, find_root, multigammaln
+from depthjax.numerics._draws import standard_normal
 
 _LOG_2 = math.log(2.0)
 _LOG_2PI = math.log(2 * math.pi)
@@ -61,7 +62,7 @@ def sample_factor(key: jax.Array, freedoms: jax.Array, sample_shape: tuple[int, 
     floor = 2.0 ** (0.42 * jnp.finfo(dtype).minexp)
     chi = jnp.exp(0.5 * (_LOG_2 + sample_log_gamma(key_chi, 0.5 * freedoms, sample_shape)))
     chi = clip_open(chi, floor, jnp.inf)
-    normal = jax.random.normal(key_normal, (*sample_shape, size, size), dtype)
+    normal = standard_normal(key_normal, (*sample_shape, size, size), dtype)
     eye = jnp.broadcast_to(jnp.eye(size, dtype=bool), normal.shape)
     return jnp.where(eye, jnp.broadcast_to(chi[..., None], normal.shape), jnp.tril(normal, -1))
 

@@ -12,16 +12,18 @@ from depthjax.core import record, static
 class Apply:
     """A conditioner h -> fn(variables, h): the way in for plain functions and flax linen modules.
 
+    Also a field (t, z) -> fn(variables, t, z), as `ContinuousFlow` has one.
+
     Args:
         variables: pytree of parameters.
-        fn: static function of the variables and one input; for a linen module, `lambda v, h: module.apply(v, h)`.
+        fn: static function of the variables and the input; for a linen module, `lambda v, h: module.apply(v, h)`.
 
     Raises:
         TypeError: variables with linen collections other than "params", whose state would break invertibility.
     """
 
     variables: Any
-    fn: Callable[[Any, jax.Array], jax.Array] = static()
+    fn: Callable[..., jax.Array] = static()
 
     @classmethod
     def _complete(cls, fields):
@@ -34,6 +36,6 @@ class Apply:
             )
         return fields
 
-    def __call__(self, h: jax.Array) -> jax.Array:
-        """Fn of the variables and one input."""
-        return self.fn(self.variables, h)
+    def __call__(self, *inputs: jax.Array) -> jax.Array:
+        """Fn of the variables and the inputs."""
+        return self.fn(self.variables, *inputs)

@@ -5,11 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.bijectors._conditioner import check_conditioner
 from depthjax.core import Bijector, constraints, derived, param, record, static
-from depthjax.core._options import chosen
+from depthjax.core._options import at_least, chosen
 from depthjax.numerics import divergence_exact, divergence_with_probes
 from depthjax.ode import (
     BOSH3,
@@ -26,6 +27,8 @@ from depthjax.ode import (
     odeint_replay,
     solve_fixed,
 )
+from depthjax.ode._arguments import tolerances
+from depthjax.ode._solution import nan_unless
 
 MOST_EXACT = 32
 _FIXED = {
@@ -56,8 +59,8 @@ class ContinuousFlow(Bijector):
         dim: static, d, where neither probes nor the field's parameters tell it.
 
     Raises:
-        ValueError: unknown options, d above 32 with neither probes nor `exact=True`, probes of another size, or a
-            field that changes the shape.
+        ValueError: unknown options or ones out of range, d above 32 with neither probes nor `exact=True`, probes of
+            another size, or a field that fails or changes the shape.
         TypeError: a field that is no callable pytree of parameters.
 
     Numerics:
@@ -95,22 +98,27 @@ class ContinuousFlow(Bijector):
         check_conditioner(name, field)
         chosen(name, "solver", fields["solver"], _PAIRS if fields["num_steps"] is None else _FIXED)
         chosen(name, "adjoint", fields["adjoint"], _ADJOINTS)
+        tolerances(name, fields["rtol"], fields["atol"])
+        at_least(name, "max_steps", fields["max_steps"], 1)
         if fields["num_steps"] is not None and fields["num_steps"] < 1:
             raise ValueError(f"{name}: num_steps is {fields['num_steps']}, expected None or at least 1")
         dim = _dimension(name, field, probes, fields["dim"])
         if probes is not None:
             if fields["exact"]:
                 raise ValueError(f"{name}: probes are given with exact=True, expected one of the two")
-            if jnp.ndim(probes) != 2 or jnp.shape(probes)[1] != dim or jnp.shape(probes)[0] == 0:
-                raise ValueError(f"{name}: probes have shape {jnp.shape(probes)}, expected (m, {dim})")
-            fields = {**fields, "probes": jnp.asarray(probes)}
+            fields = {**fields, "probes": _probes(name, probes, dim)}
         elif dim > MOST_EXACT and not fields["exact"]:
             raise ValueError(f"{name}: d is {dim}; the exact trace costs d JVPs; pass probes or exact=True")
         return {**fields, "dim": dim, "event_shape": (dim,)}
 
     def with_probes(self, probes: ArrayLike) -> "ContinuousFlow":
-        """The same flow, its trace estimated with fixed probes (m, d)."""
-        return dataclasses.replace(self, probes=jnp.asarray(probes), exact=None)
+        """The same flow, its trace estimated with fixed probes (m, d).
+
+        Raises:
+            ValueError: probes of another shape.
+        """
+        name = f"{type(self).__name__}.with_probes"
+        return dataclasses.replace(self, probes=_probes(name, probes, self.dim), exact=None)
 
     def trace_terms(self, t: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The field at (t, z), and the trace of its Jacobian there: () exact, or (m,) terms whose mean estimates it."""
@@ -122,11 +130,22 @@ class ContinuousFlow(Bijector):
     def solve(self, slope: Any, y0: Any, *, reverse: bool = False) -> Solution:
         """Integrate `slope(t, y, None)` from t0 to t1, or back, as this flow does."""
         dtype = jax.tree.leaves(y0)[0].dtype
-        ends = self.t0.astype(dtype), self.t1.astype(dtype)
-        start, end = ends[::-1] if reverse else ends
+        sound = jnp.isfinite(self.t0) & jnp.isfinite(self.t1)
+        ends = (jnp.where(sound, t, 0.0).astype(dtype) for t in (self.t0, self.t1))
+        solution = self._between(slope, nan_unless(sound, y0), *ends, reverse=reverse)
+        return solution._replace(converged=solution.converged & sound)
+
+    def _between(self, slope, y0, t0, t1, *, reverse):
+        start, end = (t1, t0) if reverse else (t0, t1)
         if self.num_steps is not None:
-            ts = start + (end - start) * jnp.linspace(0.0, 1.0, self.num_steps + 1, dtype=dtype)
-            return solve_fixed(slope, y0, ts, method=_FIXED[self.solver], remat="step", save="last")
+            length = end - start
+
+            def scaled(share, y, args):  # a grid of shares stays monotone where there is no time at all
+                return jax.tree.map(lambda v: length * v, slope(start + share * length, y, args))
+
+            shares = np.linspace(0.0, 1.0, self.num_steps + 1)
+            solution = solve_fixed(scaled, y0, shares, method=_FIXED[self.solver], remat="step", save="last")
+            return solution._replace(ts=end[None])
         integrate = _ADJOINTS[self.adjoint]
         options = {"rtol": self.rtol, "atol": self.atol, "max_steps": self.max_steps}
         return integrate(slope, y0, start, end, method=_FIXED[self.solver], **options)
@@ -146,6 +165,12 @@ class ContinuousFlow(Bijector):
         return self._run(y, reverse=True)
 
 
+def _probes(name: str, probes: Any, dim: int) -> jax.Array:
+    if jnp.ndim(probes) != 2 or jnp.shape(probes)[1] != dim or jnp.shape(probes)[0] == 0:
+        raise ValueError(f"{name}: probes have shape {jnp.shape(probes)}, expected (m, {dim})")
+    return jnp.asarray(probes)
+
+
 def _dimension(name: str, field: Any, probes: Any, dim: int | None) -> int:
     """d, as given, from the probes or the field, or the one size among its parameters that it maps to itself."""
     if dim is None:
@@ -153,7 +178,11 @@ def _dimension(name: str, field: Any, probes: Any, dim: int | None) -> int:
     if dim is None and probes is not None:
         dim = jnp.shape(probes)[-1]
     if dim is not None:
-        if not _keeps(field, dim):
+        try:
+            kept = _shape(field, dim) == (dim,)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: field does not map (t, z) with z of shape ({dim},): {error}") from error
+        if not kept:
             raise ValueError(f"{name}: field does not map (t, z) with z of shape ({dim},) to that shape")
         return dim
     sizes = sorted({size for leaf in jax.tree.leaves(field) for size in jnp.shape(leaf)})
@@ -164,11 +193,14 @@ def _dimension(name: str, field: Any, probes: Any, dim: int | None) -> int:
 
 
 def _keeps(field, dim):
+    try:
+        return _shape(field, dim) == (dim,)
+    except (TypeError, ValueError):
+        return False
+
+
+def _shape(field, dim):
     leaves = [leaf for leaf in jax.tree.leaves(field) if hasattr(leaf, "dtype")]
     dtype = jnp.result_type(*leaves) if leaves else jnp.result_type(float)
     struct = jax.ShapeDtypeStruct((dim,), dtype)
-    try:
-        out = jax.eval_shape(lambda z: field(jnp.zeros((), dtype), z), struct)
-    except (TypeError, ValueError):
-        return False
-    return getattr(out, "shape", None) == (dim,)
+    return getattr(jax.eval_shape(lambda z: field(jnp.zeros((), dtype), z), struct), "shape", None)

@@ -66,6 +66,8 @@ def continuous_flow(
     """
     at_least("continuous_flow", "dim", dim, 1)
     at_least("continuous_flow", "num_samples", num_samples, 0)
+    for width in hidden:
+        at_least("continuous_flow", "a width in hidden", width, 1)
     net_key, probe_key = jax.random.split(key)
     field = TimeField(mlp(net_key, dim + 1, dim, hidden=hidden, activation=activation), dim)
     probes = sample_probes(probe_key, (num_samples, dim), law=law) if num_samples else None

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Estimate
 from depthjax.core._options import at_least, chosen
+from depthjax.numerics._draws import standard_normal
 from depthjax.numerics._elementwise import promote
 
 LAWS = ("rademacher", "gaussian", "sphere")
@@ -36,7 +37,7 @@ def sample_probes(
     dtype = jnp.result_type(float) if dtype is None else dtype
     if law == "rademacher":
         return jax.random.rademacher(key, shape, dtype)
-    normal = jax.random.normal(key, shape, dtype)
+    normal = standard_normal(key, shape, dtype)
     if law == "gaussian":
         return normal
     norm = jnp.linalg.norm(normal, axis=-1, keepdims=True)

@@ -6,10 +6,12 @@ from typing import Any
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, chosen
-from depthjax.ode._arguments import require_field, scalar_time, state, state_dtype, times
+from depthjax.numerics._arguments import is_concrete
+from depthjax.ode._arguments import require_field, scalar_time, state, state_dtype, times, tolerances
 from depthjax.ode._solution import Solution, nan_unless
 
 _NAME = "solve_ivp"
@@ -69,23 +71,28 @@ def solve_ivp(
         `Solution`.
 
     Raises:
-        ValueError: unknown solver or adjoint, f, or ts.
+        ValueError: unknown solver or adjoint, f, negative tolerances or both 0, times that are not finite, or ts that
+            do not run from t0 towards t1.
         TypeError: integer or complex y0.
 
     Numerics: "backsolve" reconstructs y backwards in time, which is wrong, and says nothing, where solutions contract:
         use it only where `adjoint_check` finds it right. "euler" is compared with two half steps. Running into
-        `max_steps` gives NaN and `converged` False.
+        `max_steps`, and traced times or tolerances that would be refused, give NaN and `converged` False. At t1 = t0
+        the derivative in t1 is f(t0, y0), and in t0 the negative of it.
 
     Source: Kidger, On Neural Differential Equations (2022), chapter 5.
     """
     chosen(_NAME, "solver", solver, SOLVERS)
     chosen(_NAME, "adjoint", adjoint, ADJOINTS)
     at_least(_NAME, "max_steps", max_steps, 1)
+    tolerances(_NAME, rtol, atol)
     y0 = state(_NAME, y0)
     dtype = state_dtype(y0)
+    ends = t0, t1
     t0, t1 = (scalar_time(_NAME, name, t, dtype) for name, t in (("t0", t0), ("t1", t1)))
     require_field(_NAME, f, t0, y0, args)
-    grid = None if ts is None else times(_NAME, ts, dtype)
+    grid, inside = (None, True) if ts is None else _within(ts, ends, dtype)
+    sound = jnp.isfinite(t0) & jnp.isfinite(t1) & inside & (jnp.minimum(jnp.asarray(rtol), jnp.asarray(atol)) >= 0)
     result = diffrax.diffeqsolve(
         diffrax.ODETerm(f),
         SOLVERS[solver](),
@@ -100,7 +107,39 @@ def solve_ivp(
         max_steps=max_steps,
         throw=False,
     )
-    converged = result.result == diffrax.RESULTS.successful
+    converged = sound & (result.result == diffrax.RESULTS.successful)
     counts = [jnp.asarray(result.stats[name], jnp.int32) for name in ("num_steps", "num_rejected_steps")]
-    grid = t1[None] if grid is None else grid
-    return Solution(grid, nan_unless(converged, result.ys), converged, *counts, jnp.zeros((), dtype))
+    ys = result.ys
+    if grid is None:
+        grid, ys = t1[None], _with_ends(f, y0, t0, t1, args, ys)
+    return Solution(grid, nan_unless(converged, ys), converged, *counts, jnp.zeros((), dtype))
+
+
+def _within(ts, ends, dtype):
+    """The times to save, and whether they run from t0 towards t1.
+
+    Where traced ones do not, t0 stands for all of them: diffrax would stop the program.
+    """
+    grid = times(_NAME, ts, dtype)
+    known = all(is_concrete(value) for value in (ts, *ends))
+    array = np if known else jnp
+    values, t0, t1 = (array.asarray(value).astype(dtype) for value in (ts, *ends))
+    onwards = array.sign(t1 - t0)
+    inside = ((values - t0) * onwards >= 0) & ((t1 - values) * onwards >= 0) & (onwards != 0)
+    inside = inside.all() & (array.diff(values) * onwards >= 0).all()
+    if known and not inside:
+        raise ValueError(
+            f"{_NAME}: ts runs from {values[0]:.6g} to {values[-1]:.6g}, expected times that run from t0 = {t0:.6g} "
+            f"towards t1 = {t1:.6g}"
+        )
+    return (grid, True) if known else (jnp.where(inside, grid, t0), inside)
+
+
+def _with_ends(f, y0, t0, t1, args, ys):
+    """The solution at t1; where t1 is t0, with the derivatives of an interval without length, which no step has."""
+    at_once, length = t0 == t1, t1 - t0
+
+    def leaf(y, slope, known):
+        return jnp.where(at_once, y + length.astype(y.dtype) * slope, known[0])[None]
+
+    return jax.tree.map(leaf, y0, f(t0, y0, args), ys)

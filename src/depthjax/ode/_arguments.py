@@ -58,13 +58,17 @@ def times(function: str, ts: Any, dtype: Any) -> jax.Array:
     """Grid (n,) in the state's dtype.
 
     Raises:
-        ValueError: not (n,) with n >= 2, or concrete and not strictly monotone.
+        ValueError: not (n,) with n >= 2, or concrete and not finite or not strictly monotone.
     """
     shape = np.shape(ts)
     if len(shape) != 1 or shape[0] < 2:
         raise ValueError(f"{function}: ts has shape {shape}, expected (n,) with n >= 2; for one interval pass [t0, t1]")
     if is_concrete(ts):
-        steps = np.diff(np.asarray(ts, np.float64))
+        values = np.asarray(ts, np.float64)
+        steps = np.diff(values)
+        if not np.isfinite(values).all():
+            i = int(np.argmin(np.isfinite(values)))
+            raise ValueError(f"{function}: ts[{i}] is {values[i]}, expected finite times")
         if not ((steps > 0).all() or (steps < 0).all()):
             i = int(np.argmax(steps * np.sign(steps.sum()) <= 0))
             raise ValueError(f"{function}: ts is not strictly monotone at index {i + 1}; sort it and drop repeats")
@@ -75,8 +79,19 @@ def scalar_time(function: str, name: str, t: Any, dtype: Any) -> jax.Array:
     """A time () in the state's dtype.
 
     Raises:
-        ValueError: not a scalar.
+        ValueError: not a scalar, or concrete and not finite.
     """
     if np.shape(t) != ():
         raise ValueError(f"{function}: {name} has shape {np.shape(t)}, expected a scalar")
+    if is_concrete(t) and not np.isfinite(np.asarray(t, np.float64)):
+        raise ValueError(f"{function}: {name} is {t}, expected a finite number")
     return jnp.asarray(t).astype(dtype)
+
+
+def tolerances(function: str, rtol: Any, atol: Any) -> None:
+    """Raise `ValueError` for concrete tolerances that are negative, NaN, or both 0."""
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if is_concrete(value) and not np.all(np.asarray(value) >= 0):
+            raise ValueError(f"{function}: {name} is {value}, expected a nonnegative number")
+    if is_concrete(rtol) and is_concrete(atol) and not np.all(np.asarray(rtol) + np.asarray(atol) > 0):
+        raise ValueError(f"{function}: rtol and atol are both 0, expected one of them positive")

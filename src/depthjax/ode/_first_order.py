@@ -10,7 +10,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from depthjax.core._options import at_least
-from depthjax.ode._arguments import require_field, scalar_time, state, state_dtype
+from depthjax.ode._arguments import require_field, scalar_time, state, state_dtype, tolerances
 from depthjax.ode._controller import Settings, require_pair
 
 
@@ -99,11 +99,7 @@ def settings(function: str, method: Any, rtol: float, atol: float, max_steps: in
     """Check the static options of the adaptive loop."""
     require_pair(function, method)
     at_least(function, "max_steps", max_steps, 1)
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if not value >= 0:
-            raise ValueError(f"{function}: {name} is {value}, expected a nonnegative number")
-    if rtol + atol <= 0:
-        raise ValueError(f"{function}: rtol and atol are both 0, expected one of them positive")
+    tolerances(function, rtol, atol)
     return Settings(method, float(rtol), float(atol), max_steps, **options)
 
 

@@ -57,10 +57,12 @@ class _Method:
         return f"{type(self).__name__}({', '.join(f'{f}={getattr(self, f)!r}' for f in self._fields)})"
 
 
-def _coefficients(value: Any) -> Any:
+def _coefficients(name: str, value: Any) -> Any:
     if not is_concrete(value):
         return value
     array = np.array(value, np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has entries that are not finite, expected numbers")
     array.setflags(write=False)
     return array
 
@@ -78,8 +80,8 @@ class Tableau(_Method):
         b_hat: (s,) embedded weights, or None.
 
     Raises:
-        ValueError: shapes that do not fit; concrete `c` other than the row sums of `a`, or `b` of another sum than
-            one, beyond 1e-12.
+        ValueError: shapes that do not fit, or concrete entries that are not finite; concrete `c` other than the row
+            sums of `a`, or `b` of another sum than one, beyond 1e-12.
 
     Numerics: leaves are float64 numpy arrays whatever the precision of JAX; a step rounds them to the state's dtype.
 
@@ -93,8 +95,8 @@ class Tableau(_Method):
     b_hat: np.ndarray | None
 
     def __init__(self, a: Any, b: Any, c: Any, b_hat: Any = None):
-        a, b, c = (_coefficients(v) for v in (a, b, c))
-        b_hat = None if b_hat is None else _coefficients(b_hat)
+        a, b, c = (_coefficients(f"Tableau: {name}", v) for name, v in (("a", a), ("b", b), ("c", c)))
+        b_hat = None if b_hat is None else _coefficients("Tableau: b_hat", b_hat)
         s = np.size(b) if is_concrete(b) else b.size
         shapes = {"a": (a, (s, s)), "b": (b, (s,)), "c": (c, (s,)), "b_hat": (b_hat, (s,))}
         for name, (value, expected) in shapes.items():
@@ -145,7 +147,7 @@ class LMM(_Method):
         beta: (k + 1,) ascending in j.
 
     Raises:
-        ValueError: unequal lengths, fewer than two entries, or concrete `alpha[k]` of zero.
+        ValueError: unequal lengths, fewer than two entries, concrete entries that are not finite or `alpha[k]` of zero.
 
     Source: Suli and Mayers, An Introduction to Numerical Analysis (2003), 12.6.
     """
@@ -155,7 +157,7 @@ class LMM(_Method):
     beta: np.ndarray
 
     def __init__(self, alpha: Any, beta: Any):
-        alpha, beta = _coefficients(alpha), _coefficients(beta)
+        alpha, beta = _coefficients("LMM: alpha", alpha), _coefficients("LMM: beta", beta)
         if alpha.ndim != 1 or alpha.shape != beta.shape or alpha.shape[0] < 2:
             raise ValueError(
                 f"LMM: alpha has shape {alpha.shape} and beta {beta.shape}, expected one shape (k + 1,) with k >= 1; "

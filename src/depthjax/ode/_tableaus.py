@@ -99,7 +99,7 @@ def theta_tableau(theta: Any) -> Tableau:
         A tableau of two stages.
 
     Raises:
-        ValueError: a concrete theta outside [0, 1].
+        ValueError: a concrete theta outside [0, 1]; a traced one gives coefficients of NaN.
 
     Source: Suli and Mayers, An Introduction to Numerical Analysis (2003), 12.2.
     """
@@ -108,5 +108,6 @@ def theta_tableau(theta: Any) -> Tableau:
         if not 0 <= value <= 1:
             raise ValueError(f"theta_tableau: theta is {value:.6g}, expected a number in [0, 1]")
         return Tableau([[0.0, 0.0], [value, 1 - value]], [value, 1 - value], [0.0, 1.0])
+    theta = jnp.where((theta >= 0) & (theta <= 1), theta, jnp.nan)
     weights = jnp.stack([theta, 1 - theta])
     return Tableau(jnp.stack([jnp.zeros_like(weights), weights]), weights, jnp.arange(2).astype(weights.dtype))

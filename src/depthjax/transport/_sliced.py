@@ -10,16 +10,17 @@ from jax.typing import ArrayLike
 from depthjax.core import Estimate
 from depthjax.core._options import at_least, positive
 from depthjax.numerics._arguments import samples, weights
+from depthjax.numerics._draws import standard_normal
 from depthjax.transport._gaussian import laws
 from depthjax.transport._one_dim import line_distance, line_power, power
 
 
 def _directions(key: jax.Array, count: int, dim: int, dtype, *, orthogonal: bool) -> jax.Array:
     if not orthogonal:
-        normal = jax.random.normal(key, (count, dim), dtype)
+        normal = standard_normal(key, (count, dim), dtype)
         return normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
     blocks = -(-count // dim)
-    basis, upper = jnp.linalg.qr(jax.random.normal(key, (blocks, dim, dim), dtype))
+    basis, upper = jnp.linalg.qr(standard_normal(key, (blocks, dim, dim), dtype))
     signs = jnp.sign(jnp.diagonal(upper, axis1=1, axis2=2))
     return jnp.swapaxes(basis * signs[:, None, :], 1, 2).reshape(-1, dim)[:count]
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, positive
+from depthjax.numerics._draws import standard_normal
 from depthjax.vi._bounds import iwae_bound, one_number
 from depthjax.vi._guide import as_guide
 
@@ -46,7 +47,7 @@ def hmc_transition(*, step_size: ArrayLike, num_leapfrog: int = 10) -> Transitio
         `transition(key, z (*event), log_density) -> (z, acceptance)`.
 
     Raises:
-        ValueError: a concrete step_size that is not positive, num_leapfrog < 1.
+        ValueError: a concrete step_size that is not positive, num_leapfrog < 1. A traced one gives NaN.
 
     Source:
         Neal, MCMC Using Hamiltonian Dynamics (2011), fig. 2.
@@ -57,8 +58,9 @@ def hmc_transition(*, step_size: ArrayLike, num_leapfrog: int = 10) -> Transitio
     def transition(key, z, log_density):
         key_momentum, key_accept = jax.random.split(key)
         force = jax.grad(log_density)
-        momentum = jax.random.normal(key_momentum, z.shape, z.dtype)
+        momentum = standard_normal(key_momentum, z.shape, z.dtype)
         step = jnp.asarray(step_size, z.dtype)
+        step = jnp.where(step > 0, step, jnp.nan)
 
         def leap(state, _):
             x, p = state
@@ -71,7 +73,7 @@ def hmc_transition(*, step_size: ArrayLike, num_leapfrog: int = 10) -> Transitio
         change = log_density(x) - log_density(z) - 0.5 * jnp.sum(p * p - momentum * momentum)
         chance = jnp.where(jnp.isfinite(change), jnp.exp(jnp.minimum(change, 0.0)), 0.0)
         accepted = jax.random.uniform(key_accept, (), z.dtype) < chance
-        return jnp.where(accepted, x, z), chance
+        return jnp.where(jnp.isnan(step), jnp.nan, jnp.where(accepted, x, z)), chance
 
     return transition
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least
+from depthjax.numerics._arguments import floats
 from depthjax.vi._guide import as_guide
 
 
@@ -27,7 +28,7 @@ def elbo(log_weights: ArrayLike, *, axis: int = -1) -> jax.Array:
     Source:
         Jordan et al., An Introduction to Variational Methods (1999); Blei et al. (2017), eq. 13.
     """
-    return jnp.mean(jnp.asarray(log_weights), axis=axis)
+    return jnp.mean(over_draws("elbo", log_weights, axis), axis=axis)
 
 
 def iwae_bound(log_weights: ArrayLike, *, axis: int = -1) -> jax.Array:
@@ -48,7 +49,7 @@ def iwae_bound(log_weights: ArrayLike, *, axis: int = -1) -> jax.Array:
     Source:
         Burda et al., Importance Weighted Autoencoders (2016), eq. 8.
     """
-    log_weights = jnp.asarray(log_weights)
+    log_weights = over_draws("iwae_bound", log_weights, axis)
     top = jax.lax.stop_gradient(jnp.max(log_weights, axis=axis, keepdims=True))
     dead = jnp.broadcast_to(top == -jnp.inf, log_weights.shape)
     total = jax.nn.logsumexp(jnp.where(dead, 0.0, log_weights), axis=axis) - math.log(log_weights.shape[axis])
@@ -78,6 +79,15 @@ def log_weights(
     guide = as_guide(q)(params, *batch)
     z, log_q = guide.sample_and_log_prob(key, (num_samples,))
     return jax.vmap(lambda value: one_number(log_joint(params, value, *batch)))(z) - log_q
+
+
+def over_draws(function: str, log_weights: ArrayLike, axis: int) -> jax.Array:
+    """Log weights as floats, which must have draws along `axis`."""
+    (log_weights,) = floats(log_weights)
+    shape = log_weights.shape
+    if not -len(shape) <= axis < len(shape) or not shape[axis]:
+        raise ValueError(f"{function}: log_weights has shape {shape}, expected at least one draw along axis {axis}")
+    return log_weights
 
 
 def one_number(value: ArrayLike) -> jax.Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core._options import non_negative, positive
+from depthjax.numerics._arguments import floats
 
 _LOG_2PI = math.log(2 * math.pi)
 _DIGAMMA, _LGAMMA = jax.scipy.special.digamma, jax.scipy.special.gammaln
@@ -48,16 +49,17 @@ def cavi(
         tol: relative change of the bound below which the loop ends; at least 4 eps.
 
     Returns:
-        `CaviResult`; a bound that is not finite ends the loop unconverged.
+        `CaviResult`; a bound that is not finite ends the loop unconverged, with NaN for parameters.
 
     Raises:
-        ValueError: max_steps < 1.
+        ValueError: max_steps < 1, a negative tol.
 
     Source:
         Blei, Kucukelbir and McAuliffe, Variational Inference (2017), algorithm 1.
     """
     if max_steps < 1:
         raise ValueError(f"cavi: max_steps must be at least 1, got {max_steps}")
+    non_negative("cavi", tol=tol)
     first = elbo(init)
     enough = max(tol, 4 * float(jnp.finfo(first.dtype).eps))
 
@@ -74,8 +76,18 @@ def cavi(
 
     trace = jnp.full(max_steps, jnp.nan, first.dtype)
     start = (init, trace, jnp.zeros((), jnp.int32), jnp.where(jnp.isfinite(first), first, 0.0), jnp.zeros((), bool))
-    params, trace, count, _, stands = jax.lax.while_loop(unfinished, step, start)
-    return CaviResult(params, trace, count, stands)
+    params, trace, count, value, stands = jax.lax.while_loop(unfinished, step, start)
+    return CaviResult(jax.tree.map(lambda leaf: _nan_unless(jnp.isfinite(value), leaf), params), trace, count, stands)
+
+
+def _nan_unless(sound, leaf):
+    return jnp.where(sound, leaf, jnp.nan) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
+
+
+def within(value: ArrayLike, low: float, dtype: Any, *, strictly: bool = True) -> jax.Array:
+    """A number of the prior as an array; NaN where it is not above `low`."""
+    value = jnp.asarray(value, dtype)
+    return jnp.where(value > low if strictly else value >= low, value, jnp.nan)
 
 
 class NormalGammaFactors(NamedTuple):
@@ -118,13 +130,14 @@ def normal_gamma_cavi(
     Source:
         Bishop, Pattern Recognition and Machine Learning (2006), eq. 10.24 to 10.30.
     """
-    x = jnp.asarray(x)
+    (x,) = floats(x)
     if x.ndim != 1 or not x.size:
         raise ValueError(f"normal_gamma_cavi: x is (n,) with n >= 1, got shape {x.shape}")
     non_negative("normal_gamma_cavi", precision0=precision0, shape0=shape0, rate0=rate0)
     n, mean = x.shape[0], jnp.mean(x)
     squares = jnp.sum((x - mean) ** 2)
-    loc0, precision0, shape0, rate0 = (jnp.asarray(value, x.dtype) for value in (loc0, precision0, shape0, rate0))
+    loc0 = jnp.asarray(loc0, x.dtype)
+    precision0, shape0, rate0 = (within(value, 0.0, x.dtype, strictly=False) for value in (precision0, shape0, rate0))
     total = precision0 + n
     loc = (precision0 * loc0 + n * mean) / total
     shape = shape0 + (n + 1) / 2
@@ -190,13 +203,13 @@ def unit_variance_mixture_cavi(
     Source:
         Blei, Kucukelbir and McAuliffe, Variational Inference (2017), sec. 3.
     """
-    x = jnp.asarray(x)
+    (x,) = floats(x)
     if x.ndim != 1 or not 1 <= num_components <= x.shape[0]:
         raise ValueError(
             f"unit_variance_mixture_cavi: x is (n,) and num_components in 1..n, got {x.shape} and {num_components}"
         )
     positive("unit_variance_mixture_cavi", prior_variance=prior_variance)
-    prior_variance = jnp.asarray(prior_variance, x.dtype)
+    prior_variance = within(prior_variance, 0.0, x.dtype)
 
     def assigned(means, variances):
         return jax.nn.softmax(x[:, None] * means[None] - 0.5 * (variances + means**2)[None], axis=1)

@@ -77,7 +77,7 @@ def _with_exact_term(surrogate):
 
 def require_samples(name: str, num_samples: int, least: int = 1) -> None:
     """Raise `ValueError` for too few repetitions, `TypeError` for a number of them that is no integer."""
-    if not isinstance(num_samples, int | np.integer):
+    if not isinstance(num_samples, int | np.integer) or isinstance(num_samples, bool):
         raise TypeError(f"{name}: num_samples is an integer, got {num_samples!r}")
     if num_samples < least:
         raise ValueError(f"{name}: num_samples must be at least {least}, got {num_samples}")

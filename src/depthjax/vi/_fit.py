@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from depthjax.core import constrain, unconstrain
+from depthjax.core._options import at_least
 from depthjax.vi._estimator import Estimator
 from depthjax.vi._guide import as_guide
 from depthjax.vi._objectives import as_objective
@@ -80,7 +81,8 @@ def fit(
         `FitResult`.
 
     Raises:
-        ValueError: num_steps < 1, or batches whose leading axis is not num_steps. TypeError: batches is no tuple.
+        ValueError: num_steps < 1, log_every < 0, or batches whose leading axis is not num_steps.
+        TypeError: batches is no tuple, estimator no `Estimator`, optimizer no optax transformation.
 
     Source:
         Annealing: Rezende and Mohamed, Variational Inference with Normalizing Flows (2015), sec. 6.1 and eq. 20, with
@@ -88,6 +90,11 @@ def fit(
     """
     if num_steps < 1:
         raise ValueError(f"fit: num_steps must be at least 1, got {num_steps}")
+    if not isinstance(estimator, Estimator):
+        raise TypeError(f"fit: estimator is {estimator!r}, expected an Estimator such as vi.pathwise(num_samples=16)")
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(f"fit: optimizer is {optimizer!r}, expected an optax transformation such as optax.adam(1e-2)")
+    at_least("fit", "log_every", log_every, 0)
     if batches is not None and not isinstance(batches, tuple):
         raise TypeError(f"fit: batches is a tuple of pytrees or None, got {type(batches).__name__}")
     lengths = sorted({jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(batches)})

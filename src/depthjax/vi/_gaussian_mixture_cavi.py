@@ -10,7 +10,8 @@ from jax.typing import ArrayLike
 from depthjax.core import record
 from depthjax.core._options import is_concrete, positive
 from depthjax.numerics import multigammaln
-from depthjax.vi._cavi import CaviResult, _xlogx, cavi
+from depthjax.numerics._arguments import floats
+from depthjax.vi._cavi import CaviResult, _xlogx, cavi, within
 
 _BLOCK_NUMBERS = 2**18
 _DIGAMMA, _LGAMMA = jax.scipy.special.digamma, jax.scipy.special.gammaln
@@ -81,7 +82,7 @@ def gaussian_mixture_cavi(
     Source:
         Bishop, Pattern Recognition and Machine Learning (2006), sec. 10.2.
     """
-    x = jnp.asarray(x)
+    (x,) = floats(x)
     if x.ndim != 2 or not 1 <= num_components <= x.shape[0]:
         raise ValueError(
             f"gaussian_mixture_cavi: x is (n, d) and num_components in 1..n, got {x.shape} and {num_components}"
@@ -94,9 +95,10 @@ def gaussian_mixture_cavi(
         if value is not None and jnp.shape(value) != shape:
             raise ValueError(f"gaussian_mixture_cavi: {name} has shape {jnp.shape(value)}, expected {shape}")
     loc0 = jnp.mean(x, axis=0) if loc0 is None else jnp.asarray(loc0, x.dtype)
-    dof0 = jnp.asarray(d if dof0 is None else dof0, x.dtype)
+    dof0 = within(d if dof0 is None else dof0, d - 1.0, x.dtype)
     inverse0 = dof0 * jnp.diag(jnp.var(x, axis=0)) if scale0 is None else jnp.linalg.inv(jnp.asarray(scale0, x.dtype))
-    prior = (jnp.asarray(concentration0, x.dtype), jnp.asarray(mean_precision0, x.dtype), loc0, dof0, inverse0)
+    concentration0, mean_precision0 = (within(value, 0.0, x.dtype) for value in (concentration0, mean_precision0))
+    prior = (concentration0, mean_precision0, loc0, dof0, inverse0)
 
     def with_terms(responsibilities):
         posterior = _update(x, responsibilities, prior)

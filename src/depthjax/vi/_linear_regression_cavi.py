@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import positive
 from depthjax.numerics._arguments import floats
-from depthjax.vi._cavi import CaviResult, cavi
+from depthjax.vi._cavi import CaviResult, cavi, within
 
 _LOG_2PI = math.log(2 * math.pi)
 _DIGAMMA, _LGAMMA = jax.scipy.special.digamma, jax.scipy.special.gammaln
@@ -62,7 +62,7 @@ def linear_regression_cavi(
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ValueError(f"linear_regression_cavi: x is (n, d) and y (n,), got {x.shape} and {y.shape}")
     n, d = x.shape
-    shape0, rate0, beta = (jnp.asarray(value, x.dtype) for value in (shape0, rate0, noise_precision))
+    shape0, rate0, beta = (within(value, 0.0, x.dtype) for value in (shape0, rate0, noise_precision))
     shape = shape0 + d / 2
     values, basis = jnp.linalg.eigh(x.T @ x)
     values = jnp.maximum(values, 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from depthjax.core._options import is_concrete
-from depthjax.vi._bounds import iwae_bound
+from depthjax.vi._bounds import iwae_bound, over_draws
 
 
 def renyi_bound(log_weights: ArrayLike, *, alpha: ArrayLike, axis: int = -1) -> jax.Array:
@@ -36,7 +36,7 @@ def renyi_bound(log_weights: ArrayLike, *, alpha: ArrayLike, axis: int = -1) -> 
     Source:
         Li and Turner, Renyi Divergence Variational Inference (2016), eq. 8.
     """
-    log_weights = jnp.asarray(log_weights)
+    log_weights = over_draws("renyi_bound", log_weights, axis)
     if jnp.shape(alpha) != ():
         raise ValueError(f"renyi_bound: alpha must be a scalar, got shape {jnp.shape(alpha)}")
     if not is_concrete(alpha):
@@ -95,7 +95,7 @@ def cubo(log_weights: ArrayLike, *, order: float = 2.0, axis: int = -1) -> jax.A
     """
     if not order > 1:
         raise ValueError(f"cubo: order must be above 1, got {order}")
-    return iwae_bound(order * jnp.asarray(log_weights), axis=axis) / order
+    return iwae_bound(order * over_draws("cubo", log_weights, axis), axis=axis) / order
 
 
 def tvo(
@@ -130,7 +130,7 @@ def tvo(
         raise ValueError(f"tvo: betas must increase from 0 to 1, got {grid}")
     if rule not in ("left", "right", "trapezoid"):
         raise ValueError(f"tvo: rule is 'left', 'right' or 'trapezoid', got {rule!r}")
-    log_weights = jnp.moveaxis(jnp.asarray(log_weights), axis, -1)
+    log_weights = jnp.moveaxis(over_draws("tvo", log_weights, axis), axis, -1)
     steps = np.diff(grid)
     widths = {"left": np.append(steps, 0), "right": np.append(0, steps)}
     widths["trapezoid"] = (widths["left"] + widths["right"]) / 2
@@ -176,7 +176,7 @@ def jackknife_bound(log_weights: ArrayLike, *, order: int = 1, axis: int = -1) -
     Source:
         Nowozin, Debiasing Evidence Approximations (2018), eq. 13 and 14.
     """
-    log_weights = jnp.moveaxis(jnp.asarray(log_weights), axis, -1)
+    log_weights = jnp.moveaxis(over_draws("jackknife_bound", log_weights, axis), axis, -1)
     count = log_weights.shape[-1]
     if order not in (0, 1, 2) or order >= count:
         raise ValueError(f"jackknife_bound: order must be 0, 1 or 2 and below the {count} draws, got {order}")

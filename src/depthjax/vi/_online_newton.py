@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, chosen
 from depthjax.distributions import MultivariateNormal
+from depthjax.numerics._draws import standard_normal
 
 _HESSIANS = ("exact", "reparam", "gauss_newton")
 _STRUCTURES = ("full", "diagonal")
@@ -97,7 +98,7 @@ def variational_online_newton(
     def update(key: jax.Array, state: OnlineNewtonState) -> OnlineNewtonState:
         loc, precision, step = state
         # Draws in antithetic pairs: the mean of a quadratic's gradient is then exact, as is its Hessian.
-        half = jax.random.normal(key, (math.ceil(num_samples / 2), loc.shape[0]), loc.dtype)
+        half = standard_normal(key, (math.ceil(num_samples / 2), loc.shape[0]), loc.dtype)
         noise = jnp.concatenate([half, -half])[:num_samples]
         factor = jnp.linalg.cholesky(precision) if is_full else jnp.sqrt(precision)
         away = _solve_transposed(factor, noise) if is_full else noise / factor[None]

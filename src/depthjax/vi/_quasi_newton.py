@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record
+from depthjax.numerics._draws import standard_normal
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -72,7 +73,7 @@ class QuasiNewtonNormal(Distribution):
         return -0.5 * jnp.sum(z * z, axis=-1) - self._log_scale() - _HALF_LOG_2PI * self.event_shape[0]
 
     def _sample_noise(self, key, sample_shape):
-        return jax.random.normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
+        return standard_normal(key, (*sample_shape, *self.event_shape), self.loc.dtype)
 
     def _from_noise(self, noise):
         rows = noise.reshape(-1, *self.event_shape)

@@ -123,7 +123,10 @@ def rao_blackwell(*, num_samples: int, dependencies: Any, baseline: Baseline | N
     Source:
         Ranganath et al., Black Box Variational Inference (2014), eq. 6.
     """
-    table = np.asarray(dependencies, bool)
+    table = np.asarray(dependencies)
+    if not np.isin(table, (0, 1)).all():
+        raise ValueError("rao_blackwell: dependencies has entries other than True and False")
+    table = table.astype(bool)
     if table.ndim != 2 or not table.any(axis=1).all():
         raise ValueError(
             f"rao_blackwell: dependencies is a (T, G) table with a True in every row, got shape {table.shape}"
