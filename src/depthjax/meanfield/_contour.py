@@ -164,7 +164,13 @@ _SELU = activations._SELU_ALPHA * activations._SELU_SCALE
 _CONTOURS = {
     activations._sech2: Contour(_sech2, lambda x: -jnp.square(_tanh(x)), 1.0, _bend_tanh, 1.0, even=True),
     activations._erf_slope: Contour(
-        _erf_slope, lambda x: _less_one(-x * x), 2.0 / math.sqrt(math.pi), _bend_erf, 4.0 / math.pi, even=True, steep=True
+        _erf_slope,
+        lambda x: _less_one(-x * x),
+        2.0 / math.sqrt(math.pi),
+        _bend_erf,
+        4.0 / math.pi,
+        even=True,
+        steep=True,
     ),
     jnp.cos: Contour(
         jnp.cos, lambda x: -2.0 * jnp.square(jnp.sin(0.5 * x)), 1.0, _bend_sin, 1.0, even=True, period=np.pi

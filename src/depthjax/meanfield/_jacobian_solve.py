@@ -80,7 +80,9 @@ def _table(setting, edges: Edges, gaussian):
     last = jnp.sum(~jnp.isnan(edges.log_w[:, 1])) - 1
     top = edges.log_w[jnp.maximum(last, 0), 1]
     law = setting.law
-    spread = law.weights @ jnp.where(law.points > 0.0, jnp.abs(jnp.log(jnp.where(law.points > 0.0, law.points, 1.0))), 0.0)
+    spread = law.weights @ jnp.where(
+        law.points > 0.0, jnp.abs(jnp.log(jnp.where(law.points > 0.0, law.points, 1.0))), 0.0
+    )
     deep = jnp.minimum(top, 0.0) + _DEEP - _SPREADS * jnp.maximum(spread - 1.0, 0.0)
     bottom = jnp.where(jnp.isfinite(edges.log_w[0, 0]), edges.log_w[0, 0], deep)
     phase = jnp.asarray(np.pi * (np.arange(_RADII) + 0.5) / _RADII, top.dtype)

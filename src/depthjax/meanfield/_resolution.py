@@ -82,9 +82,7 @@ def edge_error(edges: Edges, coarse: tuple[Setting, ...], gaussian: float) -> ja
     if not coarse:
         return jnp.zeros_like(log_lam)
     at = jnp.where(known, log_w, 2.0)
-    half, quarter = over_rules(
-        lambda setting: on_axis(jnp.exp(at), jnp.expm1(at), setting, gaussian).log_z, coarse
-    )
+    half, quarter = over_rules(lambda setting: on_axis(jnp.exp(at), jnp.expm1(at), setting, gaussian).log_z, coarse)
     unit = jnp.maximum(1.0, jnp.abs(log_lam))
     error = _last(jnp.abs(half - log_lam) / unit, jnp.abs(quarter - half) / unit, power=1.0)
     return jnp.where(known, jnp.where(jnp.isnan(error), jnp.inf, error), 0.0)

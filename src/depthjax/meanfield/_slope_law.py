@@ -85,7 +85,9 @@ def _law(values: Values, base: float, low, high, atoms):
     if values.path_squares is not None and values.path_weights is not None:
         shares = values.path_weights / jnp.sum(values.path_weights)
         on_path, away = _unit(values.path_squares, values.path_rises, shares, mean.astype(shares.dtype), base)
-        path = Path(*(jnp.real(x) for x in (on_path, away, shares)), jnp.imag(away), jnp.imag(shares))
+        # Each is known to rounding of one, the latter where d is near its mean, the former where it is small.
+        im = jnp.where(jnp.abs(jnp.real(on_path)) < 0.25, jnp.imag(on_path), jnp.imag(away))
+        path = Path(*(jnp.real(x) for x in (on_path, away, shares)), im, jnp.imag(shares))
     return SlopeLaw(points, excess, weights, path, mean, log_mean, low / mean, high / mean, atoms, values.blocks)
 
 
