@@ -39,21 +39,5 @@ def over_blocks(fn: Callable[..., Any], law: SlopeLaw, *args: jax.Array) -> Any:
 
 @over_blocks.defjvp
 def _over_blocks_jvp(fn, primals, tangents):
-    law, *args = primals
-    d_law, *d_args = tangents
-    if law.blocks.size == 1:
-        return jax.jvp(fn, primals, tangents)
-    value = over_blocks(fn, *primals)
-
-    # A loop of known length, as its transpose is wanted.
-    def add(total, block):
-        used, nodes, d_nodes = block
-
-        def change():
-            at, along = (_joined(law, nodes), *args), (_joined(d_law, d_nodes), *d_args)
-            return jax.tree.map(jnp.add, total, jax.jvp(fn, at, along)[1])
-
-        return lax.cond(used > 0.0, change, lambda: total), None
-
-    start = jax.tree.map(jnp.zeros_like, value)
-    return value, lax.scan(add, start, (law.blocks, _split(law), _split(d_law._replace(blocks=law.blocks))))[0]
+    # Over all nodes at once: a loop whose length is not known has no transpose.
+    return over_blocks(fn, *primals), jax.jvp(fn, primals, tangents)[1]
