@@ -24,7 +24,7 @@ class Contour(NamedTuple):
 
     `slope` takes complex x, as does `rise`, which is accurate at small x. `bend(x, q)` is the imaginary part b at real
     x, smooth, of size O(sqrt(q)) at small q.
-    `top` is the supremum of phi'^2 on the real line; its infimum is zero.
+    `top` is the supremum of phi'^2 on the real line; its infimum is zero. `steep` where phi'^2 is exp(-2 x^2) times it.
     """
 
     slope: Callable[[jax.Array], jax.Array]
@@ -35,6 +35,7 @@ class Contour(NamedTuple):
     even: bool = False
     period: float | None = None
     zero: float | None = None
+    steep: bool = False
 
 
 def _sech2(x):
@@ -125,6 +126,12 @@ def _bend_tanh(x, q):
     return 0.6 * jnp.tanh(x)
 
 
+def _bend_exp(x, q):
+    """For d = exp(2x) to the left of zero."""
+    del q
+    return jnp.tanh(0.6 * x)
+
+
 def _bend_erf(x, q):
     del q
     return 0.7 * x / (1.0 + 1.4 * x * x)
@@ -157,7 +164,13 @@ _SELU = activations._SELU_ALPHA * activations._SELU_SCALE
 _CONTOURS = {
     activations._sech2: Contour(_sech2, lambda x: -jnp.square(_tanh(x)), 1.0, _bend_tanh, 1.0, even=True),
     activations._erf_slope: Contour(
-        _erf_slope, lambda x: _less_one(-x * x), 2.0 / math.sqrt(math.pi), _bend_erf, 4.0 / math.pi, even=True
+        _erf_slope,
+        lambda x: _less_one(-x * x),
+        2.0 / math.sqrt(math.pi),
+        _bend_erf,
+        4.0 / math.pi,
+        even=True,
+        steep=True,
     ),
     jnp.cos: Contour(
         jnp.cos, lambda x: -2.0 * jnp.square(jnp.sin(0.5 * x)), 1.0, _bend_sin, 1.0, even=True, period=np.pi
@@ -167,8 +180,8 @@ _CONTOURS = {
     activations._silu_slope: Contour(_silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, zero=-1.2784645427610738),
 }
 _HALF_CONTOURS = {
-    activations._elu_slope: Contour(jnp.exp, _less_one, 1.0, _bend_tanh, 1.0),
-    activations._selu_slope: Contour(lambda x: _SELU * jnp.exp(x), _less_one, _SELU, _bend_tanh, _SELU**2),
+    activations._elu_slope: Contour(jnp.exp, _less_one, 1.0, _bend_exp, 1.0),
+    activations._selu_slope: Contour(lambda x: _SELU * jnp.exp(x), _less_one, _SELU, _bend_exp, _SELU**2),
 }
 
 

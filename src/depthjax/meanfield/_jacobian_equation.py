@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from depthjax.meanfield._blocks import over_blocks
 from depthjax.meanfield._slope_law import SlopeLaw
 
 _TURN = 1.9
@@ -141,7 +142,7 @@ def _dot(values, columns):
     return jnp.matmul(values, columns, precision=lax.Precision.HIGHEST)
 
 
-def _sums(w, y, law, turned):
+def _sums(law, w, y, turned):
     """E 1/(w - d^), E (d^ - 1)^2/(w - d^) and E d^/(w - d^) on the last axis, and minus their derivatives in w."""
     # Real pairs: the compiler vectorises them, complex division it does not.
     re, im = differences(w, y, law, turned)
@@ -195,7 +196,7 @@ class _Parts(NamedTuple):
 
 
 def _parts(w, y, law, turned=None):
-    first, second = _sums(w, y, law, turned)
+    first, second = over_blocks(_sums, law, w, y, turned)
     resolvent, spread, m = first[..., 0], first[..., 1], first[..., 2]
     d_resolvent, d_spread, d_m = -second[..., 0], -second[..., 1], -second[..., 2]
     small = _is_near(y, law)
@@ -259,11 +260,9 @@ def _log_abs(x, full):
     return jnp.where(near, jnp.log1p(jnp.where(near, x, 0.0)), far)
 
 
-def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """E log((w - d^)/r), real and imaginary parts, and r, the pivot: w - 1, or w where that is near zero."""
-    w, y = _point(place)
-    re, im = differences(w, y, law, place.turned)
-    near = _is_near(y, law)
+def _mean_log(law, w, y, turned, near):
+    """Real and imaginary part of E log((w - d^)/r)."""
+    re, im = differences(w, y, law, turned)
     r = jnp.where(near, w, y)
     across, up = jnp.real(r)[..., None], jnp.imag(r)[..., None]
 
@@ -274,7 +273,7 @@ def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Arr
 
     rise = spread(law.excess, jnp.zeros_like(law.excess))
     if law.path is not None:
-        rise = jnp.where(place.turned[..., None], rise, spread(law.path.excess, law.path.excess_im))
+        rise = jnp.where(turned[..., None], rise, spread(law.path.excess, law.path.excess_im))
     angle = jnp.arctan2(rise, re * across + im * up)
     # Both arguments lie in [0, pi]; of a node of the path on the axis that may seem otherwise by rounding.
     half = 0.5 * jnp.pi
@@ -282,11 +281,18 @@ def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Arr
     angle = jnp.where((angle > half) & (across < 0.0), angle - 2.0 * jnp.pi, angle)
     size = 0.5 * (jnp.log(re * re + im * im) - jnp.log(across * across + up * up))
     line = _dot(size, law.weights), _dot(angle, law.weights)
-    if law.path is not None:
-        w, u = law.path.weights, law.path.weights_im
-        bent = _dot(size, w) - _dot(angle, u), _dot(size, u) + _dot(angle, w)
-        line = jnp.where(place.turned, line[0], bent[0]), jnp.where(place.turned, line[1], bent[1])
-    return *line, r
+    if law.path is None:
+        return line
+    shares, u = law.path.weights, law.path.weights_im
+    bent = _dot(size, shares) - _dot(angle, u), _dot(size, u) + _dot(angle, shares)
+    return jnp.where(turned, line[0], bent[0]), jnp.where(turned, line[1], bent[1])
+
+
+def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """E log((w - d^)/r), real and imaginary parts, and r, the pivot: w - 1, or w where that is near zero."""
+    w, y = _point(place)
+    near = _is_near(y, law)
+    return *over_blocks(_mean_log, law, w, y, place.turned, near), jnp.where(near, w, y)
 
 
 def cdf_above(place: Place, m, arg, turn, setting: Setting, gaussian: float) -> jax.Array:
@@ -312,12 +318,15 @@ def cdf_above_gap(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float)
     return depth * above + (depth - 1.0) * arg - (depth * arg if gaussian else 0.0)
 
 
+def _path_sum(law, w, y, turned):
+    re, im = differences(w, y, law, turned)
+    _, _, shares, b, u = law.path
+    size = jnp.hypot(shares, u) * jnp.hypot(law.path.points, b)
+    return jnp.where(turned, 0.0, _dot(1.0 / jnp.hypot(re, im), size))
+
+
 def path_sum(place: Place, law: SlopeLaw) -> jax.Array:
     """Sum of |weight d^/(w - d^)| on the path, 0 on the line, where the terms of Im m all have one sign."""
     if law.path is None:
         return jnp.zeros_like(place.log_r)
-    w, y = _point(place)
-    re, im = differences(w, y, law, place.turned)
-    _, _, shares, b, u = law.path
-    size = jnp.hypot(shares, u) * jnp.hypot(law.path.points, b)
-    return jnp.where(place.turned, 0.0, _dot(1.0 / jnp.hypot(re, im), size))
+    return over_blocks(_path_sum, law, *_point(place), place.turned)

@@ -14,7 +14,7 @@ from depthjax.meanfield._jacobian_equation import Place, Setting, equation, plac
 
 _RADII = 64
 _NEWTON = 14
-_DEEP = -10.0
+_DEEP, _SPREADS = -10.0, 3.0
 _FROM_END = 8
 _ANGLES = 24
 _FINE_ANGLES = 46
@@ -79,7 +79,12 @@ def _table(setting, edges: Edges, gaussian):
     """Radii clustered at both ends of the curve, with theta and log lambda on it."""
     last = jnp.sum(~jnp.isnan(edges.log_w[:, 1])) - 1
     top = edges.log_w[jnp.maximum(last, 0), 1]
-    bottom = jnp.where(jnp.isfinite(edges.log_w[0, 0]), edges.log_w[0, 0], jnp.minimum(top, 0.0) + _DEEP)
+    law = setting.law
+    spread = law.weights @ jnp.where(
+        law.points > 0.0, jnp.abs(jnp.log(jnp.where(law.points > 0.0, law.points, 1.0))), 0.0
+    )
+    deep = jnp.minimum(top, 0.0) + _DEEP - _SPREADS * jnp.maximum(spread - 1.0, 0.0)
+    bottom = jnp.where(jnp.isfinite(edges.log_w[0, 0]), edges.log_w[0, 0], deep)
     phase = jnp.asarray(np.pi * (np.arange(_RADII) + 0.5) / _RADII, top.dtype)
     log_r = top - (top - bottom) * jnp.sin(0.5 * phase) ** 2
     theta, log_lam = _curve(log_r, setting, gaussian, _ANGLES)

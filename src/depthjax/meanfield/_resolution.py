@@ -1,5 +1,8 @@
 """How far a spectrum can be trusted: errors of the rule for E over h, of the last Newton step and of rounding."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -11,14 +14,25 @@ _ACCEPTED = {"float64": 1e-8, "float32": 1e-4}
 _NEAR = 1e-2
 
 
-def stacked(coarse: tuple[Setting, ...]) -> Setting:
-    """Settings of different numbers of nodes as one with a leading axis; nodes that are added have no weight."""
+def over_rules(fn: Callable[[Setting], Any], coarse: tuple[Setting, ...]) -> Any:
+    """`fn` of settings that differ in their numbers of nodes, on a leading axis.
+
+    One program for all of them: nodes that are added, block by block, have no weight.
+    """
+    blocks = coarse[0].law.blocks
 
     def filled(leaf, like):
-        return jnp.concatenate([leaf, jnp.zeros(like.size - leaf.size, leaf.dtype)]) if leaf.size < like.size else leaf
+        if leaf.size == like.size:
+            return leaf
+        rows = leaf.reshape(blocks.size, -1)
+        return jnp.pad(rows, ((0, 0), (0, like.size // blocks.size - rows.shape[1]))).ravel()
 
-    same = [jax.tree.map(filled, setting, coarse[0]) for setting in coarse]
-    return jax.tree.map(lambda *x: jnp.stack(x), *same)
+    def bare(setting):
+        return setting._replace(law=setting.law._replace(blocks=None))
+
+    same = [jax.tree.map(filled, bare(setting), bare(coarse[0])) for setting in coarse]
+    together = jax.tree.map(lambda *x: jnp.stack(x), *same)
+    return jax.vmap(lambda setting: fn(setting._replace(law=setting.law._replace(blocks=blocks))))(together)
 
 
 def _last(first, second, *, power: float = 2.0):
@@ -40,7 +54,7 @@ def relative_error(place: Place, m, log_z, gap, coarse: tuple[Setting, ...], gau
     if not coarse:
         return jnp.zeros_like(place.log_r)
     place, m, log_z, gap = lax.stop_gradient((place, m, log_z, gap))
-    both = jax.vmap(lambda setting: equation(place, setting, gaussian))(stacked(coarse))
+    both = over_rules(lambda setting: equation(place, setting, gaussian), coarse)
     per_log_z = both.m_slope / both.slope
     m_half, m_quarter = both.m - per_log_z * (both.log_z - log_z[None])
     real = place.angle == 0.0
@@ -68,9 +82,7 @@ def edge_error(edges: Edges, coarse: tuple[Setting, ...], gaussian: float) -> ja
     if not coarse:
         return jnp.zeros_like(log_lam)
     at = jnp.where(known, log_w, 2.0)
-    half, quarter = jax.vmap(lambda setting: on_axis(jnp.exp(at), jnp.expm1(at), setting, gaussian).log_z)(
-        stacked(coarse)
-    )
+    half, quarter = over_rules(lambda setting: on_axis(jnp.exp(at), jnp.expm1(at), setting, gaussian).log_z, coarse)
     unit = jnp.maximum(1.0, jnp.abs(log_lam))
     error = _last(jnp.abs(half - log_lam) / unit, jnp.abs(quarter - half) / unit, power=1.0)
     return jnp.where(known, jnp.where(jnp.isnan(error), jnp.inf, error), 0.0)

@@ -26,7 +26,8 @@ class Path(NamedTuple):
 class SlopeLaw(NamedTuple):
     """d/mu_1 = points = 1 + excess with these weights, on the real line and, where it is known, on a path below it.
 
-    `low` and `high` bound each piece of the support, `masses` are those of atoms.
+    `low` and `high` bound each piece of the support, `masses` are those of atoms. The nodes come in `blocks.size`
+    blocks, of which the first `sum(blocks)` have weight.
     """
 
     points: jax.Array
@@ -38,6 +39,7 @@ class SlopeLaw(NamedTuple):
     low: jax.Array
     high: jax.Array
     masses: jax.Array
+    blocks: jax.Array
 
 
 def slope_law(activation: Activation, q: jax.Array) -> SlopeLaw:
@@ -83,8 +85,10 @@ def _law(values: Values, base: float, low, high, atoms):
     if values.path_squares is not None and values.path_weights is not None:
         shares = values.path_weights / jnp.sum(values.path_weights)
         on_path, away = _unit(values.path_squares, values.path_rises, shares, mean.astype(shares.dtype), base)
-        path = Path(*(jnp.real(x) for x in (on_path, away, shares)), jnp.imag(away), jnp.imag(shares))
-    return SlopeLaw(points, excess, weights, path, mean, log_mean, low / mean, high / mean, atoms)
+        # Each is known to rounding of one, the latter where d is near its mean, the former where it is small.
+        im = jnp.where(jnp.abs(jnp.real(on_path)) < 0.25, jnp.imag(on_path), jnp.imag(away))
+        path = Path(*(jnp.real(x) for x in (on_path, away, shares)), im, jnp.imag(shares))
+    return SlopeLaw(points, excess, weights, path, mean, log_mean, low / mean, high / mean, atoms, values.blocks)
 
 
 def _unit(squares, rises, weights, mean, base):
