@@ -46,7 +46,7 @@ def log_density(a: jax.Array, b: jax.Array, x: jax.Array, q: jax.Array) -> jax.A
     at_end = ((x == 0) & (a != 1)) | ((q == 0) & (b != 1))
     gap = beta_gap(a, b, x, q)
     one, zero = _log_share(x, a, total), _log_share(q, b, total)
-    shape = (weighted_log_excess(a, gap, one) - one) + (weighted_log_excess(b, -gap, zero) - zero)
+    shape = weighted_log_excess(a, gap, one, less=1) + weighted_log_excess(b, -gap, zero, less=1)
     errors = stirling_error(total) - stirling_error(a) - stirling_error(b)
     scale = 1.5 * jnp.log(total) - 0.5 * (jnp.log(a) + jnp.log(b)) - _HALF_LOG_2PI
     infinite = jnp.where(jnp.where(x == 0, a, b) < 1, jnp.inf, -jnp.inf)

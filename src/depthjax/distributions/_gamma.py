@@ -190,7 +190,7 @@ def log_density(a: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
     zero = x == 0
     log_ratio = log_ratio_to_mean(a, rate, jnp.where(zero, 1.0, x))
     gap = product_minus(rate, x, a)
-    value = jnp.log(rate) - log_scale(a) + (weighted_log_excess(a, gap, log_ratio) - log_ratio)
+    value = jnp.log(rate) - log_scale(a) + weighted_log_excess(a, gap, log_ratio, less=1)
     at_zero = jnp.where(a == 1, jnp.log(rate), jnp.where(a < 1, jnp.inf, -jnp.inf))
     return jnp.where(zero, at_zero, value)
 

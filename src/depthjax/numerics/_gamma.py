@@ -32,13 +32,17 @@ def atanh_excess(v: jax.Array) -> jax.Array:
     return v * square * total
 
 
-def weighted_log_excess(a: jax.Array, gap: jax.Array, log_ratio: jax.Array) -> jax.Array:
-    """Return `a log_ratio - gap`, never positive, for log_ratio = log(1 + gap/a), without cancellation at gap = 0.
+def weighted_log_excess(a: jax.Array, gap: jax.Array, log_ratio: jax.Array, *, less: int = 0) -> jax.Array:
+    """Return `(a - less) log_ratio - gap` for log_ratio = log(1 + gap/a), without cancellation at gap = 0.
 
-    It is minus the deviance of `a` from the mean `a + gap`. Only its value: it has no derivative of its own.
+    For less = 0 it is minus the deviance of `a` from the mean `a + gap`, never positive. Only its value: it has no
+    derivative of its own.
     """
     v = gap / (2.0 * a + gap)
-    return jnp.where(jnp.abs(v) < 0.4, (2.0 * a) * atanh_excess(v) - gap * v, a * log_ratio - gap)
+    near = (2.0 * a) * atanh_excess(v) - gap * v
+    if less:
+        near = near - less * log_ratio
+    return jnp.where(jnp.abs(v) < 0.4, near, (a - less) * log_ratio - gap)
 
 
 def _half_log_ratio(x, m):
