@@ -69,8 +69,13 @@ def one_layer(log_lam: jax.Array, activation: Activation, q: jax.Array, sigma_w:
     first = jax.tree.map(lambda x: lax.stop_gradient(jnp.broadcast_to(x[:, None], goal.shape)), (low, high))
     found = lax.fori_loop(0, _HALVINGS, halve, first)
     x = jnp.where(crosses, 0.5 * found[0] + 0.5 * found[1], 0.5 * first[0] + 0.5 * first[1])
-    x = implicit_root(lambda x, a, t: jnp.where(crosses, log_square_at(x, a) - t, x - lax.stop_gradient(x)),
-                      x, activation, jnp.broadcast_to(level[None], goal.shape))  # fmt: skip
+    x = implicit_root(
+        lambda x, a, t, c: jnp.where(c > 0.0, log_square_at(x, a) - t, x - lax.stop_gradient(x)),
+        x,
+        activation,
+        jnp.broadcast_to(level[None], goal.shape),
+        crosses.astype(dtype),
+    )
     steep = jnp.abs(jax.jvp(lambda x: log_square_at(x, activation), (x,), (jnp.ones_like(x),))[1])
     h = x / root
     share = jnp.exp(-0.5 * h * h) / (math.sqrt(2.0 * math.pi) * root * jnp.where(crosses, steep, 1.0))
