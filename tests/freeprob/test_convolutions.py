@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from depthjax import freeprob as fp
@@ -207,6 +207,12 @@ masses = st.lists(st.floats(0.05, 1.0), min_size=4, max_size=4)
 
 @settings(max_examples=200 if X64 else 20)
 @given(points, masses, points, masses)
+@example(
+    [2.8125, -0.48828125, 0.0, -0.2109375],
+    [0.4604096957220068, 0.5, 0.2890625, 0.74609375],
+    [2.8125, -0.48828125, -0.09375, -0.212890625],
+    [0.4462727974708423, 0.5, 0.5625, 0.75],
+)
 def test_random_atomic_laws(xs, ps, ys, qs):
     """Residual and commutation at 50 points, and a cdf that never falls, for arbitrary laws of four atoms."""
     a, b = (

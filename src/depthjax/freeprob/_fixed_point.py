@@ -62,6 +62,9 @@ def settle(
     def clip(w):
         return lax.complex(jnp.real(w), jnp.clip(jnp.imag(w), floor, ceiling))
 
+    def on_floor(w):
+        return jnp.imag(w) - floor <= 64.0 * eps * (scale + jnp.abs(w))
+
     def look(w):
         value, columns = _with_jacobian(fn, w)
         gap = value - w
@@ -69,7 +72,8 @@ def settle(
         size = scale + jnp.abs(w)
         residual = jnp.max(jnp.abs(gap) / size)
         change = jnp.max(jnp.abs(step) / size)
-        trusted = ~jnp.all(jnp.imag(w) <= floor) | _contracts(columns)
+        # A point that rounding alone holds off the floor is one of the floor: of those, most are repelling.
+        trusted = ~jnp.all(on_floor(w)) | _contracts(columns)
         return value, step, residual, change, trusted
 
     def body(state):
@@ -91,11 +95,9 @@ def settle(
 
     first = _State(start, start, jnp.zeros((), bool), jnp.asarray(0, jnp.int32))
     state = lax.while_loop(lambda s: ~s.done & (s.count < num_phases * _PHASE), body, first)
-    near = jnp.imag(state.point) - floor <= 64.0 * eps * (scale + jnp.abs(state.point))
-    point = lax.complex(jnp.real(state.point), jnp.where(near, floor, jnp.imag(state.point)))
-    value = fn(point)
-    residual = jnp.max(jnp.abs(value - point) / (scale + jnp.abs(point)))
-    converged = state.done & (residual <= 4096.0 * eps)
+    point = lax.complex(jnp.real(state.point), jnp.where(on_floor(state.point), floor, jnp.imag(state.point)))
+    _, _, residual, _, trusted = look(point)
+    converged = state.done & trusted & (residual <= 4096.0 * eps)
     return FixedPoint(jnp.where(converged, point, jnp.nan), residual, converged, point)
 
 
