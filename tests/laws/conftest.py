@@ -48,5 +48,6 @@ def pytest_collection_modifyitems(items):
     """Mark what waits as slow."""
     for item in items:
         entry = item.callspec.params.get("entry") if hasattr(item, "callspec") else None
-        if entry is not None and _waits(entry.name, is_family=item.path.name == "test_distribution_laws.py"):
+        name = getattr(entry, "name", None)
+        if name is not None and _waits(name, is_family=item.path.name == "test_distribution_laws.py"):
             item.add_marker(pytest.mark.slow)

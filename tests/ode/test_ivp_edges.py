@@ -77,12 +77,12 @@ def test_traced_theta_outside():
     assert not found.converged
 
 
-@pytest.mark.parametrize("entry", [float("nan"), float("inf")])
-def test_coefficients_are_numbers(entry):
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_coefficients_are_numbers(value):
     with pytest.raises(ValueError, match="alpha has entries"):
-        ode.LMM([entry, 1.0], [0.0, 1.0])
+        ode.LMM([value, 1.0], [0.0, 1.0])
     with pytest.raises(ValueError, match="Tableau: a has entries"):
-        ode.Tableau([[0.0, 0.0], [entry, 0.0]], [0.0, 1.0], [0.0, 0.5])
+        ode.Tableau([[0.0, 0.0], [value, 0.0]], [0.0, 1.0], [0.0, 0.5])
 
 
 @pytest.mark.parametrize("solve", [ode.odeint_replay, ode.odeint_interpolated, ode.odeint_backsolve])
