@@ -53,7 +53,7 @@ class Bernoulli(Elementwise, ExponentialFamily):
         outside = jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf).astype(self.logits.dtype)
         if not self.event_shape:
             # One logit for a batch of outcomes: its logarithm is taken once.
-            soft = jnp.log1p(jnp.exp(-jnp.abs(self.logits)))
+            soft = jnp.log1p(jnp.exp(jnp.minimum(self.logits, -self.logits)))
             success, failure = (jnp.minimum(signed, 0.0) - soft for signed in (self.logits, -self.logits))
             outside = jnp.minimum(jax.lax.stop_gradient(failure), outside)
             return jnp.where(x == 1, success, jnp.where(x == 0, failure, outside))
