@@ -194,7 +194,7 @@ def main():
         mixtures(10_000 if quick else 100_000, 10, 20, 10, seconds=seconds),  # each sweep costs the same
         pathfinders(100, 20, seconds=seconds),
     ]
-    print(f"\nsaved: {save('vi', tables).name}")
+    print(f"\nsaved: {save('vi_quick' if quick else 'vi', tables).name}")
 
 
 if __name__ == "__main__":
