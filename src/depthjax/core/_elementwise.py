@@ -22,7 +22,8 @@ class Elementwise(Distribution):
     write `_entropy_terms`, `_cdf`, `_survival`, `_log_cdf`, `_log_survival` (all four or none), `_quantile`,
     `_quantile_from_log`, `_quantile_from_log_survival` (all three or none).
 
-    This class adds the support: -inf outside, with zero gradient, and NaN for NaN.
+    This class adds the support: -inf outside, with zero gradient, and NaN for NaN. Parameters that do not satisfy their
+    constraints reach `_log_prob_terms` as NaN, which its arithmetic must pass on.
     """
 
     @abc.abstractmethod

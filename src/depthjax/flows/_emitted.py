@@ -47,7 +47,7 @@ def emitted(key: jax.Array, template: Bijector, context_dim: int, *, hidden: Seq
     """`template` with parameters that depend on a context, or itself if context_dim is 0.
 
     Args:
-        key: PRNG key of the network, whose last layer starts at zero.
+        key: PRNG key of the network, whose last layer starts at zero; folded, so that the template may split it too.
         template: a map with parameters.
         context_dim: size of the context that `bind` sets.
         hidden: widths of the network's hidden layers.
@@ -56,5 +56,5 @@ def emitted(key: jax.Array, template: Bijector, context_dim: int, *, hidden: Seq
         return template
     from depthjax.flows._nets import mlp
 
-    net = mlp(key, context_dim, ravel(template)[0].size, hidden=hidden, activation=jnp.tanh)
+    net = mlp(jax.random.fold_in(key, 2**16), context_dim, ravel(template)[0].size, hidden=hidden, activation=jnp.tanh)
     return Emitted(template, with_context(net, context_dim))
