@@ -46,6 +46,19 @@ def test_density_of_own_samples_and_log_det(flow):
     assert np.abs(np.sort(u) - np.sort(x.reshape(3, 16))).max() > 0.05
 
 
+def test_context_changes_the_density():
+    flow = flows.glow(jax.random.key(0), (4, 4, 1), num_layers=1, num_scales=1, hidden=(4,), context_dim=2)
+    x, context = jax.random.normal(jax.random.key(1), (2, 4, 4, 1)), np.asarray([0.0, 1.0])
+    moved = shaken(flow, 0.2)
+    one, same, other = jax.jit(
+        lambda f: (flows.bind(f, context).log_prob(x), f.log_prob(x), flows.bind(f, context[::-1]).log_prob(x))
+    )(moved)
+    assert np.abs(np.asarray(one) - np.asarray(other)).min() > 1e-3
+    assert np.abs(np.asarray(one) - np.asarray(same)).min() > 1e-3
+    with pytest.raises(ValueError, match=r"context has shape \(3,\), expected \(2,\)"):
+        flows.bind(flow, np.zeros(3))
+
+
 def test_sizes_are_checked():
     with pytest.raises(ValueError, match="multiples of 2"):
         flows.glow(jax.random.key(0), (4, 6, 1), num_layers=1, num_scales=2)

@@ -1,5 +1,6 @@
 """Convolutional conditioner networks built with flax nnx."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -8,10 +9,10 @@ from flax import nnx
 
 
 class _ConvNet(nnx.Module):
-    """3x3 convolutions, 1x1 between them, on a flat image; the last one starts at zero."""
+    """3x3 convolutions, 1x1 between them, on a flat image and what follows it; the last one starts at zero."""
 
-    def __init__(self, image_shape, out_channels, hidden, activation, dtype, rngs):
-        sizes = [image_shape[-1], *hidden]
+    def __init__(self, image_shape, out_channels, hidden, activation, dtype, rngs, context_dim):
+        sizes = [image_shape[-1] + context_dim, *hidden]
         kernels = [(3, 3), *([(1, 1)] * (len(hidden) - 1))]
         options = {"rngs": rngs, "param_dtype": dtype, "dtype": dtype}
         widths = zip(sizes, sizes[1:], kernels, strict=False)
@@ -22,7 +23,10 @@ class _ConvNet(nnx.Module):
         self.activation = activation
 
     def __call__(self, h: jax.Array) -> jax.Array:
-        h = h.reshape(self.image_shape)
+        *space, channels = self.image_shape
+        image, context = jnp.split(h, [math.prod(space) * channels])
+        planes = jnp.broadcast_to(context, (*space, context.size))
+        h = jnp.concatenate([image.reshape(self.image_shape), planes], axis=-1)
         for layer in self.layers:
             h = self.activation(layer(h))
         return self.last(h).reshape(-1)
@@ -36,8 +40,9 @@ def conv_conditioner(
     hidden: Sequence[int] = (64, 64),
     activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
     dtype: jnp.dtype | None = None,
+    context_dim: int = 0,
 ) -> nnx.Module:
-    """A convolutional network as a callable pytree, (h w c,) -> (h w out_channels,), row-major both.
+    """A convolutional network as a callable pytree, (h w c + context_dim,) -> (h w out_channels,), images row-major.
 
     Args:
         key: PRNG key of the initial weights (LeCun normal; zero in the last layer, so that outputs start at zero).
@@ -46,6 +51,7 @@ def conv_conditioner(
         hidden: channels of the hidden layers, at least one; the first and the last kernel are 3x3, the others 1x1.
         activation: elementwise function between layers.
         dtype: of the parameters; JAX's default float if None.
+        context_dim: numbers after the image, each of which becomes a constant channel.
 
     Returns:
         A flax nnx module with parameters only.
@@ -54,4 +60,4 @@ def conv_conditioner(
         Kingma and Dhariwal, Glow (2018), appendix B.
     """
     dtype = jnp.result_type(float) if dtype is None else dtype
-    return _ConvNet(tuple(image_shape), out_channels, tuple(hidden), activation, dtype, nnx.Rngs(key))
+    return _ConvNet(tuple(image_shape), out_channels, tuple(hidden), activation, dtype, nnx.Rngs(key), context_dim)

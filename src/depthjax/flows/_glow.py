@@ -23,6 +23,7 @@ from depthjax.bijectors import (
     stack_layers,
 )
 from depthjax.distributions import Transformed
+from depthjax.flows._context import with_context
 from depthjax.flows._conv_nets import conv_conditioner
 from depthjax.flows._layered_flows import check_sizes, standard_normal
 
@@ -39,6 +40,7 @@ def glow(
     activation: Activation = jax.nn.relu,
     base: Any = None,
     transformer: Any = None,
+    context_dim: int = 0,
 ) -> Transformed:
     """Steps of scaling, 1x1 convolution and affine coupling at several scales; both directions cost one pass.
 
@@ -54,6 +56,7 @@ def glow(
         activation: of the conditioners.
         base: distribution of event shape (h w c,); standard normal if None.
         transformer: an `AffineTransformer`; with |log scale| <= 2 if None.
+        context_dim: size of the context that `bind` sets; each of its numbers is a channel of every conditioner.
 
     Returns:
         A distribution of event shape (h, w, c).
@@ -77,7 +80,7 @@ def glow(
         inner = squeeze.event_shape_out
 
         def step(k, inner=inner):
-            return _step(k, inner, transformer, hidden, activation)
+            return _step(k, inner, transformer, hidden, activation, context_dim)
 
         steps = Scan(stack_layers(step, jax.random.split(jax.random.fold_in(key, scale), num_layers)))
         blocks.append(Chain(squeeze, steps, *([Reverse(inner)] if num_layers % 2 else [])))
@@ -85,7 +88,7 @@ def glow(
     return Transformed(standard_normal(size) if base is None else base, Invert(Multiscale(*blocks)))
 
 
-def _step(key, shape, transformer, hidden, activation):
+def _step(key, shape, transformer, hidden, activation, context_dim):
     """One step on (h, w, c), c even; its 1x1 convolution starts as the reversal of the channels."""
     height, width, channels = shape
     zeros, square = jnp.zeros(channels), jnp.zeros((channels, channels))
@@ -97,12 +100,13 @@ def _step(key, shape, transformer, hidden, activation):
         (channels - fixed) * transformer.num_params,
         hidden=hidden,
         activation=activation,
+        context_dim=context_dim,
     )
     flat = math.prod(shape)
     return Chain(
         ActNorm(zeros, zeros, event_shape=shape),
         Invertible1x1(square, square, signs, tuple(reversed(range(channels))), event_shape=shape),
         Reshape(shape, flat),
-        Coupling(net, transformer, mask=channel_mask(*shape).ravel()),
+        Coupling(with_context(net, context_dim), transformer, mask=channel_mask(*shape).ravel()),
         Reshape(flat, shape),
     )
