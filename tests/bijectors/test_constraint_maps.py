@@ -48,6 +48,27 @@ def test_biject_to_is_the_raw_map(name):
     assert np.shape(log_det) == ()
 
 
+NO_IMAGES = {
+    "simplex off by a tenth": (bij.SoftmaxCentered(3), [0.2, 0.3, 0.4]),
+    "broken stick": (bij.StickBreaking(3), [0.2, 0.3, 0.4]),
+    "entry above the diagonal": (bij.LowerCholesky(2), [[1.0, 0.5], [0.6, 0.8]]),
+    "row of norm 1/2": (bij.CorrCholesky(2), [[1.0, 0.0], [0.3, 0.4]]),
+    "negative diagonal": (bij.CorrCholesky(2), [[1.0, 0.0], [0.6, -0.8]]),
+    "asymmetric": (bij.PositiveDefinite(2), [[1.0, 0.5], [0.4, 1.0]]),
+    "indefinite": (bij.PositiveDefinite(2), [[1.0, 2.0], [2.0, 1.0]]),
+    "asymmetric correlation": (bij.Correlation(2), [[1.0, 0.5], [0.4, 1.0]]),
+    "covariance": (bij.Correlation(2), [[1.0, 0.5], [0.5, 1.2]]),
+}
+
+
+@pytest.mark.parametrize("name", NO_IMAGES)
+def test_what_is_no_image_has_no_inverse(name):
+    bijector, y = NO_IMAGES[name]
+    x, log_det = bijector.inverse_and_log_det(jnp.asarray(y, FLOAT))
+    assert np.all(np.isnan(x))
+    assert np.isnan(log_det)
+
+
 def test_biject_to_refuses_what_has_no_bijector():
     for constraint, reason in (
         (constraints.integer, "discrete"),

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -17,6 +18,23 @@ def test_exact_values():
             got = float(dd.VonMises(dtype(0), dtype(k)).log_prob(dtype(x)))
             np.testing.assert_allclose(got, want, rtol=max(1e-9, 8 * np.finfo(dtype).eps))
         np.testing.assert_allclose(float(dd.VonMises(dtype(0), dtype(1e8)).entropy()), -7.791401838, atol=1e-5)
+
+
+def test_cdf_of_a_narrow_peak_away_from_zero():
+    """The angle to the location keeps its digits; the oracle integrates exp(k (cos t - 1))."""
+    for dtype in DTYPES:
+        dist = dd.VonMises(dtype(1.2), dtype(5e5))
+        x = np.asarray([1.1985, 1.1999, 1.2014], dtype)
+        with mp.workdps(30):
+            k, exact = mp.mpf(float(dist.concentration)), [mp.mpf(float(v)) - mp.mpf(float(dist.loc)) for v in x]
+            ends = [v / mp.sqrt(k) for v in (-14, -6, -2, 2, 6, 14)]
+
+            def mass(stop):
+                return mp.quad(lambda t: mp.exp(k * (mp.cos(t) - 1)), [e for e in ends if e < stop] + [stop])
+
+            want = [float(mp.log(mass(v) / mass(ends[-1]))) for v in exact]
+        eps = np.finfo(dtype).eps
+        np.testing.assert_allclose(np.asarray(dist.log_cdf(x), float), want, rtol=16 * eps, atol=16 * eps)
 
 
 @pytest.mark.parametrize("k", [0.0, 1e-3, 2.1, 1e8])

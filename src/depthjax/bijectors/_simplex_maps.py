@@ -1,10 +1,13 @@
-"""Maps from R^(K-1) onto the probability simplex of K categories."""
+"""Maps from R^(K-1) onto the probability simplex of K categories; the inverse of what is not on it is NaN."""
+
+import abc
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from depthjax.core import Bijector, constraints, derived, record, static
+from depthjax.core._validity import where_valid
 from depthjax.numerics import clip_open, log_sigmoid
 
 
@@ -25,6 +28,14 @@ class _ToSimplex(Bijector):
     def event_shape_out(self):
         """(K,)."""
         return (self.num_categories,)
+
+    def _inverse_and_log_det(self, y):
+        ok = self.codomain.check(y)
+        return tuple(where_valid(ok, value) for value in self._inverse_map(y))
+
+    @abc.abstractmethod
+    def _inverse_map(self, y):
+        """The inverse and its log-det at a point of the simplex."""
 
 
 @record
@@ -54,7 +65,7 @@ class SoftmaxCentered(_ToSimplex):
         log_y = jax.nn.log_softmax(jnp.concatenate([x, jnp.zeros_like(x[:1])]))
         return constraints.simplex.from_raw(x), jnp.sum(log_y)
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         return constraints.simplex.to_raw(y), -jnp.sum(jnp.log(y))
 
 
@@ -92,7 +103,7 @@ class StickBreaking(_ToSimplex):
         log_y = left + jnp.concatenate([log_sigmoid(logits), jnp.zeros_like(x[:1])])
         return clip_open(jnp.exp(log_y), 0.0, jnp.inf), jnp.sum(log_y[:-1] + log_kept)
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         left = jnp.cumsum(y[::-1])[::-1]
         log_y, log_left = jnp.log(y), jnp.log(left)
         log_kept = log_left[1:] - log_left[:-1]

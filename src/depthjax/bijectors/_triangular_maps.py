@@ -1,5 +1,9 @@
-"""Maps from vectors onto matrices: triangular, positive definite, correlation."""
+"""Maps from vectors onto matrices: triangular, positive definite, correlation.
 
+What is no image of any vector, a row of another norm say, has the inverse NaN.
+"""
+
+import abc
 import math
 
 import jax
@@ -9,6 +13,7 @@ import numpy as np
 from depthjax.bijectors._dense import cholesky
 from depthjax.core import Bijector, constraints, derived, record, static
 from depthjax.core._raw_maps import diagonal_of, fill_triangle, trailing_norms
+from depthjax.core._validity import where_valid
 from depthjax.numerics import log_cosh, log_sigmoid
 
 
@@ -33,10 +38,30 @@ class _ToMatrix(Bijector):
     def _indices(self):
         return np.tril_indices(self.dim, 0 if self._diagonal else -1)
 
+    def _inverse_and_log_det(self, y):
+        ok = self._is_image(y)
+        return tuple(where_valid(ok, value) for value in self._inverse_map(y))
+
+    def _is_image(self, y):
+        return self.codomain.check(y)
+
+    @abc.abstractmethod
+    def _inverse_map(self, y):
+        """The inverse and its log-det at a matrix of the codomain."""
+
+
+class _ToSymmetric(_ToMatrix):
+    """The Cholesky factor within the inverse tells what is not positive definite."""
+
+    def _is_image(self, y):
+        lower, upper = np.tril_indices(self.dim, -1)
+        gap = jnp.abs(y[lower, upper] - y[upper, lower])
+        return jnp.all(gap <= 16 * jnp.finfo(y.dtype).eps * jnp.max(jnp.abs(y)))
+
 
 @record
 class FillTriangular(_ToMatrix):
-    """A vector row by row into the lower triangle of a matrix, zeros above; log-det 0.
+    """A vector row by row into the lower triangle of a matrix, zeros above; log-det 0. The inverse reads that triangle.
 
     Args:
         dim: static n; inputs have n (n + 1)/2 entries.
@@ -51,7 +76,10 @@ class FillTriangular(_ToMatrix):
     def _forward_and_log_det(self, x):
         return fill_triangle(x), jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y):
+    def _is_image(self, y):
+        return jnp.ones((), bool)
+
+    def _inverse_map(self, y):
         return y[self._indices()], jnp.zeros((), y.dtype)
 
 
@@ -75,7 +103,7 @@ class LowerCholesky(_ToMatrix):
     def _forward_and_log_det(self, x):
         return constraints.lower_cholesky.from_raw(x), jnp.sum(log_sigmoid(diagonal_of(fill_triangle(x))))
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         return constraints.lower_cholesky.to_raw(y), -jnp.sum(jnp.log(-jnp.expm1(-diagonal_of(y))))
 
 
@@ -86,7 +114,7 @@ def _log_softplus(x):
 
 
 @record
-class PositiveDefinite(_ToMatrix):
+class PositiveDefinite(_ToSymmetric):
     """L L^T with L of `LowerCholesky`: from R^(n(n+1)/2) onto positive definite matrices.
 
     The log-det is with respect to the entries of the lower triangle of the matrix: that of L plus
@@ -113,7 +141,7 @@ class PositiveDefinite(_ToMatrix):
     def _forward_and_log_det(self, x):
         return constraints.positive_definite.from_raw(x), self._log_det(x)
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         x = constraints.lower_cholesky.to_raw(cholesky(y))
         return x, -self._log_det(x)
 
@@ -154,7 +182,7 @@ class CorrCholesky(_ToMatrix):
         rows, cols = self._indices()
         return constraints.corr_cholesky.from_raw(x), -jnp.sum(jnp.asarray(rows - cols + 1, x.dtype) * log_cosh(x))
 
-    def _inverse_and_log_det(self, y):
+    def _inverse_map(self, y):
         """With R_ij the norm of (y_ij, ..., y_ii), cosh(x_ij) is R_ij/R_i,j+1, and the sum over j telescopes."""
         rows, cols = np.tril_indices(self.dim)
         log_norms = jnp.log(trailing_norms(y)[rows, cols])
@@ -163,7 +191,7 @@ class CorrCholesky(_ToMatrix):
 
 
 @record
-class Correlation(_ToMatrix):
+class Correlation(_ToSymmetric):
     """L L^T with L of `CorrCholesky`: from R^(n(n-1)/2) onto correlation matrices.
 
     The log-det, sum_{i>j} (n - j + 1) log sech(x_ij), is with respect to the entries below the diagonal of the matrix.
@@ -190,7 +218,11 @@ class Correlation(_ToMatrix):
     def _forward_and_log_det(self, x):
         return constraints.correlation.from_raw(x), self._log_det(x)
 
-    def _inverse_and_log_det(self, y):
+    def _is_image(self, y):
+        unit = jnp.all(jnp.abs(jnp.diagonal(y) - 1.0) <= 16 * jnp.finfo(y.dtype).eps)
+        return super()._is_image(y) & unit
+
+    def _inverse_map(self, y):
         x = constraints.corr_cholesky.to_raw(cholesky(y))
         return x, -self._log_det(x)
 

@@ -7,13 +7,11 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._mean_roots import von_mises_concentration
-from depthjax.distributions._von_mises_cdf import log_mass_below
+from depthjax.distributions._von_mises_cdf import angle_between, log_mass_below
 from depthjax.distributions._von_mises_sampling import sample_centred, wrap
-from depthjax.numerics import log_i0e, safe_norm, with_partials
+from depthjax.numerics import log_i0e, safe_norm
 
 _LOG_2PI = math.log(2 * math.pi)
-# 2 pi in three parts, the first two short enough that a few turns of them are exact.
-_TURN = (6.28125, 0.001934051513671875, 2 * math.pi - 6.28125 - 0.001934051513671875 + 2.4492935982947064e-16)
 
 
 @record
@@ -46,7 +44,7 @@ class VonMises(Elementwise, ExponentialFamily):
     reparameterized = "implicit"
 
     def _log_prob_terms(self, x):
-        half = jnp.sin(0.5 * _angle_between(self.loc, x))
+        half = jnp.sin(0.5 * angle_between(self.loc, x))
         return -2.0 * self.concentration * jnp.square(half) - (_LOG_2PI + log_i0e(self.concentration))
 
     def _sample_many(self, key, sample_shape):
@@ -115,16 +113,6 @@ class VonMises(Elementwise, ExponentialFamily):
     def from_mean_parameters(cls, mean):
         """The von Mises distribution with E cos x and E sin x, by a root in the concentration."""
         return cls(jnp.arctan2(mean["sin"], mean["cos"]), von_mises_concentration(_length(mean)))
-
-
-@with_partials(lambda loc, x: -jnp.ones_like(x), lambda loc, x: jnp.ones_like(x))
-def _angle_between(loc, x):
-    """X - loc less the whole turns in it, to the last digit also across the cut at pi."""
-    gap = x - loc
-    back = gap - x
-    lost = (x - (gap - back)) - (loc + back)
-    turns = jnp.round(gap / (2 * math.pi))
-    return ((gap - turns * _TURN[0]) - turns * _TURN[1]) + (lost - turns * _TURN[2])
 
 
 def _length(pair):

@@ -11,6 +11,8 @@ from depthjax.numerics import gauss_legendre_rule, log_add, log_i0e, log_sub, wi
 _NUM_POINTS = 64
 _DEPTH = 40.0
 _LOG_2PI = math.log(2 * math.pi)
+# 2 pi in three parts, the first two short enough that a few turns of them are exact.
+_TURN = (6.28125, 0.001934051513671875, 2 * math.pi - 6.28125 - 0.001934051513671875 + 2.4492935982947064e-16)
 
 
 def _half_sine_squared(angle):
@@ -91,6 +93,16 @@ def _log_below(angle, k):
     return jnp.where(angle < 0, small, large), jnp.where(angle < 0, large, small)
 
 
+@with_partials(lambda loc, x: -jnp.ones_like(x), lambda loc, x: jnp.ones_like(x))
+def angle_between(loc: jax.Array, x: jax.Array) -> jax.Array:
+    """X - loc less the whole turns in it, to the last digit also across the cut at pi."""
+    gap = x - loc
+    back = gap - x
+    lost = (x - (gap - back)) - (loc + back)
+    turns = jnp.round(gap / (2 * math.pi))
+    return ((gap - turns * _TURN[0]) - turns * _TURN[1]) + (lost - turns * _TURN[2])
+
+
 def log_mass_below(x: jax.Array, loc: jax.Array, k: jax.Array) -> jax.Array:
     """Log P(-pi <= X <= x) of the angle X in [-pi, pi] around `loc`.
 
@@ -103,7 +115,8 @@ def log_mass_below(x: jax.Array, loc: jax.Array, k: jax.Array) -> jax.Array:
     turns = jnp.round(start / (2 * math.pi)) * (2 * math.pi)
     start, stop = start - turns, stop - turns
     wraps = stop > math.pi
-    stop = jnp.where(wraps, stop - 2 * math.pi, stop)
+    exact = angle_between(loc, point)
+    stop = exact + (2 * math.pi) * jnp.round((stop - exact) / (2 * math.pi) - jnp.where(wraps, 1.0, 0.0))
     below_start, above_start = _log_below(start, k)
     below_stop, above_stop = _log_below(stop, k)
     on_left = stop < 0
