@@ -136,3 +136,11 @@ def test_intervals_much_shorter_than_the_scale():
             width = 2.0**-12
             got = float(base._log_between(dtype(3 - width / 2), dtype(3 + width / 2)))
             np.testing.assert_allclose(got, density + np.log(width), rtol=max(4e-9, 8 * np.finfo(dtype).eps))
+
+
+def test_beta_prime_half_as_large_again_as_its_mean():
+    """The first count differs from its mean by half of itself, where a logarithm of their ratio would cancel."""
+    a, b, scale, x = (np.float32(v) for v in (40.06926, 474.60825, 0.07249637, 0.00978274))
+    want = stats.betaprime(float(a), float(b), scale=float(scale)).logpdf(float(x))
+    got = float(dd.BetaPrime(a, b, scale).log_prob(x))
+    np.testing.assert_allclose(got, want, rtol=0, atol=4 * np.finfo(np.float32).eps)

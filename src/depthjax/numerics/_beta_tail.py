@@ -64,7 +64,7 @@ def expm1_excess(s):
 
 def offset_deviance(count, offset, mean):
     """Return `deviance(count, mean)` from the exact difference `offset = mean - count`."""
-    near = jnp.abs(offset) < 0.5 * count
+    near = offset > -0.5 * count
     inner = -count * log1p_excess(jnp.where(near, offset, 0.0) / count)
     return jnp.where(near, inner, offset - count * jnp.log(jnp.where(near, count, mean) / count))
 
