@@ -10,15 +10,15 @@ from depthjax.distributions._not_nan import not_nan
 from depthjax.numerics import log_sigmoid
 
 
-def _rare(key, p):
-    """Events of probability p <= 1/2; exact by the bits of one integer unless some p is below 2^-8."""
+def _rare(key, p, shape):
+    """Events of probability p <= 1/2, p of the rank of `shape`; by the bits of one integer unless some p < 2^-8."""
     wide = p if jnp.finfo(p.dtype).bits >= 32 else p.astype(jnp.float32)
     integer = jnp.uint32 if wide.dtype == jnp.float32 else jnp.uint64
     level = (wide * 2.0 ** jnp.iinfo(integer).bits).astype(integer)
     return jax.lax.cond(
         jnp.all(wide >= 2.0**-8),
-        lambda: jax.random.bits(key, p.shape, integer) < level,
-        lambda: jax.random.bernoulli(key, p, p.shape, mode="high"),
+        lambda: jax.random.bits(key, shape, integer) < level,
+        lambda: jax.random.bernoulli(key, p, shape, mode="high"),
     )
 
 
@@ -69,9 +69,9 @@ class Bernoulli(Elementwise, ExponentialFamily):
         return jnp.where(x == 1, 1, -1).astype(self.logits.dtype) * self.logits
 
     def _sample_many(self, key, sample_shape):
-        shape = (*sample_shape, *self.event_shape)
-        logits = jnp.broadcast_to(self.logits.reshape((1,) * len(sample_shape) + self.event_shape), shape)
-        return (_rare(key, jax.nn.sigmoid(-jnp.abs(logits))) ^ (logits > 0)).astype(jnp.int32)
+        logits = self.logits.reshape((1,) * len(sample_shape) + self.event_shape)
+        rare = _rare(key, jax.nn.sigmoid(-jnp.abs(logits)), (*sample_shape, *self.event_shape))
+        return (rare ^ (logits > 0)).astype(jnp.int32)
 
     def _enumerate_support(self):
         codes = jnp.arange(2 ** self._size())
