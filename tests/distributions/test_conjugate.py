@@ -295,3 +295,38 @@ def test_unregistered_pairs_list_what_is_registered():
 def test_bad_shapes_raise(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+IMPOSSIBLE = {
+    "Beta-Bernoulli": 2.0,
+    "Beta-Binomial": 13.0,
+    "Beta-Geometric": -1.0,
+    "Beta-NegativeBinomial": 0.5,
+    "Dirichlet-Categorical": 3.0,
+    "Gamma-Poisson": -1.0,
+    "Gamma-Exponential": -0.5,
+    "Gamma-GammaRate": -0.5,
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_impossible_observations(name):
+    make, likelihood, data = CASES[name]
+    rows = np.append(data[:2], DTYPE(IMPOSSIBLE[name]))
+
+    @jax.jit
+    def run(prior, rows):
+        unused = conjugate.posterior(prior, likelihood, rows, weights=np.array([1, 1, 0], DTYPE))
+        used = conjugate.posterior(prior, likelihood, rows)
+        return used, unused, conjugate.posterior(prior, likelihood, rows[:2])
+
+    used, unused, without = run(make(), rows)
+    assert all(np.all(np.isnan(leaf)) for leaf in jax.tree.leaves(used))
+    for got, want in zip(jax.tree.leaves(unused), jax.tree.leaves(without), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_impossible_observations_have_no_evidence():
+    make, likelihood, data = CASES["Gamma-Poisson"]
+    for rows in (np.append(data, DTYPE(-1)), np.append(DTYPE(0.5), data)):
+        assert float(conjugate.log_evidence(make(), likelihood, rows)) == -np.inf

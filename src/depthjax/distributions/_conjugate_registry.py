@@ -78,11 +78,12 @@ def posterior(prior: Any, likelihood: Likelihood, data: ArrayLike, *, weights: A
         prior: a distribution with a registered likelihood.
         likelihood: a marker.
         data: independent observations, (..., *event).
-        weights: powers to which the observations are raised, (...) or (); fractional ones temper, and 0 returns the
-            prior.
+        weights: powers to which the observations are raised, (...) or (); fractional ones temper, 0 returns the
+            prior, and negative ones take an observation out again.
 
     Returns:
-        A record of the class of `prior`.
+        A record of the class of `prior`; its parameters are NaN if an observation whose weight is not 0 is impossible under
+        the likelihood.
 
     Raises:
         TypeError: the pair is not registered; the message lists the likelihoods that are.
@@ -98,7 +99,15 @@ def posterior(prior: Any, likelihood: Likelihood, data: ArrayLike, *, weights: A
     if weights.ndim and weights.shape != batch:
         raise ValueError(f"posterior: weights has shape {weights.shape}, expected {batch} or ()")
     flat = jnp.broadcast_to(weights, batch).reshape(-1)
-    return pair.update(prior, likelihood, rows, flat)
+    allowed = (flat == 0) | _possible(pair, prior, likelihood, rows)
+    return pair.update(prior, likelihood, rows, jnp.where(allowed, flat, jnp.nan))
+
+
+def _possible(pair, prior, likelihood, rows):
+    """(n,) bool, whether each row lies where a predictive density is defined."""
+    law = pair.predictive(prior, likelihood)
+    inside = getattr(law, "_density_support", law.support).contains(rows)
+    return jnp.all(inside, axis=tuple(range(1, inside.ndim)))
 
 
 def predictive(prior: Any, likelihood: Likelihood) -> Distribution:
@@ -128,7 +137,7 @@ def log_evidence(prior: Any, likelihood: Likelihood, data: ArrayLike) -> jax.Arr
         data: independent observations, (..., *event).
 
     Returns:
-        () nats.
+        () nats; -inf if an observation is impossible.
 
     Raises:
         TypeError: the pair is not registered; the message lists the likelihoods that are.
@@ -144,7 +153,9 @@ def log_evidence(prior: Any, likelihood: Likelihood, data: ArrayLike) -> jax.Arr
     def step(state, row):
         dist, total = state
         gained = pair.predictive(dist, likelihood).log_prob(row)
-        after = pair.update(dist, likelihood, row[None], jnp.ones(1, row.dtype))
+        # After an impossible row the answer is -inf, whatever the state.
+        weight = jnp.where(gained == -jnp.inf, 0.0, jnp.ones(1, row.dtype))
+        after = pair.update(dist, likelihood, row[None], weight)
         return (after, total + gained), None
 
     start = prior, jnp.zeros((), rows.dtype)
