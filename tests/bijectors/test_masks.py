@@ -51,6 +51,8 @@ def test_bad_arguments_raise():
         made_degrees(3, (4,), order=(1, 1, 2))
     with pytest.raises(ValueError, match="key"):
         made_degrees(3, (4,), style="random")
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        made_degrees(0, (4,))
 
 
 def test_check_autoregressive_names_the_first_offender():

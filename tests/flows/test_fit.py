@@ -154,9 +154,11 @@ def test_weights_are_the_same_as_repeated_data():
     ("change", "message"),
     [
         ({"batch_size": 500}, r"batch_size must lie in 1\.\.400, got 500"),
-        ({"patience": 2}, "patience needs validation"),
+        ({"patience": 2}, "patience, at least 1, needs validation"),
         ({"validation": jnp.zeros((5, 3))}, r"validation has shape \(5, 3\)"),
         ({"weights": jnp.zeros(3)}, r"weights has shape \(3,\), expected \(400,\)"),
+        ({"weights": jnp.zeros(400)}, "not all zero"),
+        ({"weights": jnp.ones(400).at[7].set(-1.0)}, "nonnegative"),
         ({"num_steps": 0}, "must be positive"),
     ],
 )
@@ -168,3 +170,8 @@ def test_bad_options_raise(change, message):
 def test_data_of_another_shape_raise():
     with pytest.raises(ValueError, match=r"data has shape \(400, 3\), expected \(N, 2"):
         flows.fit_maximum_likelihood(jax.random.key(0), start(), jnp.zeros((400, 3)), num_steps=1)
+
+
+def test_an_optimizer_is_an_optax_transformation():
+    with pytest.raises(TypeError, match="expected an optax transformation"):
+        fit(4, optimizer=1e-3)

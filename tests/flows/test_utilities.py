@@ -118,6 +118,9 @@ def test_empirical_cdf():
         flows.empirical_cdf(jnp.zeros((0, 2)), x)
     with pytest.raises(ValueError, match="expected"):
         flows.empirical_cdf(samples, jnp.zeros((3, 3)))
+    unknown = np.asarray(flows.empirical_cdf(samples.at[0, 0].set(jnp.nan), x))
+    assert np.all(np.isnan(unknown[..., 0]))
+    np.testing.assert_allclose(unknown[..., 1], want[..., 1])
 
 
 def test_hyper_flow_builds_what_ravel_takes_apart():

@@ -30,11 +30,13 @@ def made_degrees(
         Input degrees (d,), one integer array per hidden layer, output degrees (d,).
 
     Raises:
-        ValueError: if `order` is not a permutation of 1..d, or `style` is unknown or lacks its key.
+        ValueError: if a size is below 1, `order` is not a permutation of 1..d, or `style` is unknown or lacks its key.
 
     Source:
         Germain, Gregor, Murray, Larochelle, MADE (2015), sec. 3 and 4.2.
     """
+    if dim < 1 or any(width < 1 for width in hidden):
+        raise ValueError(f"made_degrees: dim and hidden widths must be at least 1, got {dim} and {tuple(hidden)}")
     named = {"natural": np.arange(1, dim + 1), "reverse": np.arange(dim, 0, -1)}
     degrees = named[order] if isinstance(order, str) and order in named else np.asarray(order)
     if degrees.shape != (dim,) or not np.array_equal(np.sort(degrees), named["natural"]):

@@ -97,15 +97,19 @@ def fit_maximum_likelihood(
         `FitResult`.
 
     Raises:
-        ValueError: data of the wrong shape, batch_size > N, patience without validation, or a checkpoint that is
-            truncated or belongs to another fit.
+        ValueError: data of the wrong shape, batch_size > N, patience without validation, negative weights, or a
+            checkpoint that is truncated or belongs to another fit.
+        TypeError: optimizer is no optax transformation.
     """
     log_prob_fn = log_prob_fn or default_log_prob
     data = _as_data("data", data, flow, log_prob_fn)
     held_out = None if validation is None else _as_data("validation", validation, flow, log_prob_fn)
     weights = None if weights is None else jnp.asarray(weights)
     _check_options(data, held_out, weights, batch_size, num_steps, patience, eval_every)
-    state = fit_init(key, flow, optimizer or default_optimizer(num_steps), log_prob_fn=log_prob_fn)
+    optimizer = default_optimizer(num_steps) if optimizer is None else optimizer
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(f"fit_maximum_likelihood: optimizer is {optimizer!r}, expected an optax transformation")
+    state = fit_init(key, flow, optimizer, log_prob_fn=log_prob_fn)
     progress_state = _start(state)
     notes = _fingerprint(data, held_out, weights, batch_size, eval_every)
     train, held = np.zeros(0), np.zeros(0)
@@ -216,13 +220,15 @@ def _check_options(data, held_out, weights, batch_size, num_steps, patience, eva
         raise ValueError(f"fit_maximum_likelihood: batch_size must lie in 1..{num_data}, got {batch_size}")
     if num_steps < 1 or eval_every < 1:
         raise ValueError(f"fit_maximum_likelihood: num_steps={num_steps} and eval_every={eval_every} must be positive")
-    if patience is not None and held_out is None:
-        raise ValueError("fit_maximum_likelihood: patience needs validation data")
+    if patience is not None and (held_out is None or patience < 1):
+        raise ValueError(f"fit_maximum_likelihood: patience, at least 1, needs validation data; got {patience}")
     if held_out is not None and [p.shape[1:] for p in held_out] != [p.shape[1:] for p in data]:
         got, expected = [p.shape for p in held_out], [p.shape for p in data]
         raise ValueError(f"fit_maximum_likelihood: validation has shapes {got}, data {expected}")
     if weights is not None and weights.shape != (num_data,):
         raise ValueError(f"fit_maximum_likelihood: weights has shape {weights.shape}, expected ({num_data},)")
+    if weights is not None and not (np.all(np.asarray(weights) >= 0) and 0 < np.sum(weights) < np.inf):
+        raise ValueError("fit_maximum_likelihood: weights must be nonnegative and finite, and not all zero")
 
 
 class _bar:  # noqa: N801

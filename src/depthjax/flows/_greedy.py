@@ -64,6 +64,7 @@ def fit_greedy(
 
     Raises:
         ValueError: data that are not (N, d) with N > d, or a layer that is not the identity to begin with.
+        TypeError: layer_fn gives no bijector.
 
     Source:
         Tabak and Turner, A family of nonparametric density estimation algorithms (2013), sec. 3.
@@ -78,6 +79,8 @@ def fit_greedy(
     held_history += [] if held is None else [_mean(base, *held)]
     for k in jax.random.split(key, num_layers):
         layer = layer_fn(k)
+        if not isinstance(layer, Bijector):
+            raise TypeError(f"fit_greedy: layer_fn gives {type(layer).__name__}, expected a Bijector")
         _check_identity(layer, points)
         layer, improved = _fit_layer(unconstrain(layer), base, points, num_steps)
         points, totals = _push(layer, points, totals)

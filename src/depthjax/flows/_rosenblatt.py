@@ -50,7 +50,7 @@ def empirical_cdf(samples: ArrayLike, x: ArrayLike) -> jax.Array:
         x: (*batch, *event).
 
     Returns:
-        (*batch, *event) in [0, 1].
+        (*batch, *event) in [0, 1]; NaN for NaN, and in a coordinate with a sample that is NaN.
 
     Raises:
         ValueError: trailing shapes that differ, or no samples.
@@ -68,4 +68,5 @@ def empirical_cdf(samples: ArrayLike, x: ArrayLike) -> jax.Array:
     points = x.reshape(-1, columns.shape[1])
     counts = jax.vmap(lambda c, p: jnp.searchsorted(c, p, side="right"), in_axes=1, out_axes=1)(columns, points)
     share = counts.astype(jnp.result_type(float)) / samples.shape[0]
-    return jnp.where(jnp.isnan(points), jnp.nan, share).reshape(x.shape)
+    unknown = jnp.isnan(points) | jnp.isnan(columns[-1:])
+    return jnp.where(unknown, jnp.nan, share).reshape(x.shape)
