@@ -82,8 +82,8 @@ def posterior(prior: Any, likelihood: Likelihood, data: ArrayLike, *, weights: A
             prior, and negative ones take an observation out again.
 
     Returns:
-        A record of the class of `prior`; its parameters are NaN if an observation whose weight is not 0 is impossible under
-        the likelihood.
+        A record of the class of `prior`; its parameters are NaN if an observation whose weight is not 0 is impossible
+        under the likelihood.
 
     Raises:
         TypeError: the pair is not registered; the message lists the likelihoods that are.
