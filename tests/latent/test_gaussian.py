@@ -56,6 +56,13 @@ def test_a_singular_rest_is_allowed():
     close(rest, [[0.0]])
 
 
+@pytest.mark.parametrize("cov", [[[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.5], [0.1, 1.0]]], ids=["indefinite", "asymmetric"])
+def test_what_is_no_covariance_gives_nan(cov):
+    mean, rest = latent.gaussian_condition(np.zeros(2, DTYPE), np.asarray(cov, DTYPE), 0, 1.0)
+    assert np.all(np.isnan(mean))
+    assert np.all(np.isnan(rest))
+
+
 def test_the_autoencoder_discards_the_small_singular_values():
     x = correlated()
     values = np.linalg.svd(x.astype(np.float64) - x.astype(np.float64).mean(0), compute_uv=False)

@@ -98,6 +98,8 @@ def test_shrinkage_is_what_decay_and_early_stopping_do():
     np.testing.assert_allclose(near, np.ones(2), rtol=1e-6)
     np.testing.assert_allclose(theory.early_stopping_factors(np.array([150.0]), size, 3.0), [1 + 0.125], rtol=1e-12)
     assert theory.shrinkage_factors(0.0, 0.0) == 0
+    assert np.isnan(theory.shrinkage_factors(-1.0, 0.1))
+    assert np.all(np.isnan(theory.shrink(np.array([[1.0, 0.5], [0.0, 1.0]]), np.ones(2), 0.1)))
 
 
 @VALUES

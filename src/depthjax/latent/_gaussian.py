@@ -58,7 +58,7 @@ def gaussian_condition(
 
     Returns:
         Mean (d - k,) and covariance (d - k, d - k), coordinates in ascending order; NaN where S_oo is not positive
-        definite.
+        definite, S is not symmetric, or a conditional variance is negative beyond rounding.
 
     Raises:
         ValueError: wrong shapes, or an index out of range or repeated.
@@ -80,4 +80,8 @@ def gaussian_condition(
     factor = cholesky(cov[chosen][:, chosen])
     across = solve_lower(factor, cov[chosen][:, rest])
     mean = loc[rest] + matvec(across.T, solve_lower(factor, value - loc[chosen]))
-    return mean, cov[rest][:, rest] - jnp.matmul(across.T, across, precision=HIGHEST)
+    left = cov[rest][:, rest] - jnp.matmul(across.T, across, precision=HIGHEST)
+    slack = 16 * loc.size * jnp.finfo(cov.dtype).eps
+    symmetric = jnp.max(jnp.abs(cov - cov.T)) <= slack * jnp.max(jnp.abs(cov))
+    ok = symmetric & jnp.all(jnp.diagonal(left) >= -slack * jnp.diagonal(cov)[rest])
+    return jnp.where(ok, mean, jnp.nan), jnp.where(ok, left, jnp.nan)

@@ -183,7 +183,7 @@ def shrinkage_factors(eigenvalues: ArrayLike, penalty: ArrayLike) -> jax.Array:
         penalty: () nonnegative.
 
     Returns:
-        Like `eigenvalues`; 0 where eigenvalue and penalty are both 0.
+        Like `eigenvalues`; 0 where eigenvalue and penalty are both 0, NaN where their sum is negative.
 
     Raises:
         ValueError: a negative concrete penalty.
@@ -193,7 +193,8 @@ def shrinkage_factors(eigenvalues: ArrayLike, penalty: ArrayLike) -> jax.Array:
     non_negative("shrinkage_factors", penalty=penalty)
     (e,) = floats(eigenvalues)
     total = e + _at_least_zero(penalty, e.dtype)
-    return jnp.where(total <= 0.0, 0.0, e / jnp.where(total <= 0.0, 1.0, total))
+    nothing = (e == 0.0) & (total == 0.0)
+    return jnp.where(nothing, 0.0, jnp.where(total > 0.0, e, jnp.nan) / jnp.where(total > 0.0, total, 1.0))
 
 
 def early_stopping_factors(eigenvalues: ArrayLike, step_size: ArrayLike, num_steps: ArrayLike) -> jax.Array:
@@ -257,7 +258,7 @@ def shrink(hessian: ArrayLike, optimum: ArrayLike, penalty: ArrayLike) -> jax.Ar
         penalty: () positive.
 
     Returns:
-        (d,).
+        (d,); NaN for a matrix that is not symmetric.
 
     Raises:
         ValueError: shapes, or a concrete penalty that is not positive.
@@ -269,5 +270,6 @@ def shrink(hessian: ArrayLike, optimum: ArrayLike, penalty: ArrayLike) -> jax.Ar
     if h.ndim != 2 or h.shape != (*w.shape, *w.shape):
         raise ValueError(f"shrink: hessian and optimum have shapes {h.shape} and {w.shape}, expected (d, d) and (d,)")
     penalty = jnp.asarray(penalty, h.dtype)
-    system = h + jnp.where(penalty > 0.0, penalty, jnp.nan) * jnp.eye(h.shape[0], dtype=h.dtype)
+    symmetric = jnp.max(jnp.abs(h - h.T)) <= 16 * jnp.finfo(h.dtype).eps * jnp.max(jnp.abs(h))
+    system = h + jnp.where(symmetric & (penalty > 0.0), penalty, jnp.nan) * jnp.eye(h.shape[0], dtype=h.dtype)
     return jax.scipy.linalg.solve(system, h @ w, assume_a="pos")
