@@ -119,6 +119,31 @@ def test_mapped_generation_and_its_gradient_are_those_of_a_loop(mapped):
         np.testing.assert_allclose(plain(*args), value, rtol=1e-5, atol=1e-5, equal_nan=False)
 
 
+def test_gradient_of_a_mapped_scan_over_networks():
+    """Within a scan, the mapped axis of the value and that of its derivative must be the same one."""
+    net, u, context = _network("context", np.float32)
+    nets = jax.tree.map(lambda a: jnp.stack([a, 0.5 * a]), net)
+    inputs = jnp.stack([u, 2.0 * u, -u])
+
+    def total(nets, u):
+        def layer(x, net):
+            x, raw = net.generate(_step, x, context)
+            return x, jnp.sum(raw[:, 1] * np.arange(4, dtype=np.float32))
+
+        x, sums = jax.lax.scan(layer, u, nets)
+        return jnp.sum(jnp.sin(x)) + jnp.sum(sums)
+
+    @jax.jit
+    def both(nets, inputs):
+        outside = jax.grad(lambda nets, u: jnp.sum(jax.vmap(total, (None, 0))(nets, u)), (0, 1))(nets, inputs)
+        return outside, jax.vmap(jax.grad(total, (0, 1)), (None, 0))(nets, inputs)
+
+    (of_nets, of_inputs), (each_nets, each_inputs) = both(nets, inputs)
+    np.testing.assert_allclose(of_inputs, each_inputs, rtol=1e-4, atol=1e-4)
+    for got, each in zip(jax.tree.leaves(of_nets), jax.tree.leaves(each_nets), strict=True):
+        np.testing.assert_allclose(got, jnp.sum(each, axis=0), rtol=1e-4, atol=1e-4)
+
+
 def test_generation_lets_gradients_reach_what_the_step_closes_over():
     net, u, _ = _network("narrow", np.float32)
 

@@ -40,7 +40,8 @@ def in_columns(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     @call.defjvp
     def _(primals, tangents):
-        return jax.jvp(fn, primals, tangents)
+        # JAX takes the mapped axis of `mapped` for that of this rule: a reshape puts it first, where that one has it.
+        return jax.tree.map(lambda a: a.reshape(-1).reshape(a.shape), jax.jvp(fn, primals, tangents))
 
     return call
 
