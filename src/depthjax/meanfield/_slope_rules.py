@@ -66,20 +66,19 @@ def values_of(activation: Activation, q: jax.Array, squares: list) -> tuple[Valu
 
 def _near_and_far(activation, contour, q, square):
     """At small q one rule for x = sqrt(q) h of the order of sqrt(q), beyond panels in x."""
-    table = contour.table()
-    short = q < table.lowest
-    near_q = jnp.where(short, q, 0.0)
-    far = panels(contour, jnp.where(short, table.lowest, q), square)
-    near = _line(activation, contour, near_q) if square is None else scaled_panels(contour, near_q, square)
+    lowest = contour.table().lowest
 
-    def chosen(few, many):
-        return jnp.where(short, jnp.pad(few, (0, many.size - few.size)), many)
+    def near(q):
+        return _line(activation, contour, q) if square is None else scaled_panels(contour, q, square)
 
-    def joined(few, many):
-        line, path, blocks = (jax.tree.map(chosen, a, b) for a, b in zip(few, many, strict=True))
-        return Values(*line, blocks, *path)
+    def far(q):
+        return panels(contour, jnp.maximum(q, lowest), square)
 
-    return tuple(joined(few, many) for few, many in zip(near, far, strict=True))
+    def padded(q):
+        shapes = jax.eval_shape(far, q)
+        return jax.tree.map(lambda few, many: jnp.pad(few, (0, many.size - few.size)), near(q), shapes)
+
+    return tuple(Values(*line, blocks, *path) for line, path, blocks in lax.cond(q < lowest, padded, far, q))
 
 
 def _every(values: Values) -> tuple[Values, ...]:

@@ -131,7 +131,7 @@ def gelu_table() -> Table:
     ends += _towards(_GELU_ZERO, -0.3 - 0.3j, _TO_ZERO) + _chain(-0.3 - 0.3j, 0.35 - 0.5j)
     ends += _towards(_GELU_TOP, 0.35 - 0.5j, _TO_TOP) + _towards(_GELU_TOP, 2.2 + 0.45j, _TO_TOP)
     ends += _chain(2.2 + 0.45j, 3.0 + 0.5j, 4.2 + 0.4j, 6.0 + 0.29j, 7.5 + 0.22j, 9.0 + 0.0j)
-    return _table(_gelu_slope, ends, 6)
+    return _table(_gelu_slope, ends, 6, lowest=0.1)
 
 
 def silu_table() -> Table:
