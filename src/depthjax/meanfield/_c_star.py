@@ -111,6 +111,7 @@ def xi_q(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, q: A
         Schoenholz et al. (2017), eq. 7.
     """
     require_activation("xi_q", activation)
+    require_scales("xi_q", sigma_w, sigma_b)
     return depth_scale(q_star(sigma_w, sigma_b, activation, q_init=q).slope)
 
 
@@ -132,6 +133,6 @@ def xi_c(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, q: A
     Source:
         Schoenholz et al. (2017), eq. 9.
     """
-    slope = c_star(sigma_w, sigma_b, activation, q=q).slope
+    slope = c_star(sigma_w, sigma_b, activation, q=_lengths("xi_c", sigma_w, sigma_b, activation, q)).slope
     # On the critical line rounding leaves the slope a few units in the last place off 1.
     return depth_scale(jnp.where(jnp.abs(slope - 1.0) <= 64.0 * jnp.finfo(slope.dtype).eps, 1.0, slope))

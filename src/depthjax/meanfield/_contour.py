@@ -7,6 +7,7 @@ d = phi'^2 lie below the real axis, so that no pole is crossed for any w above i
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import numpy as np
 from jax import lax
 from jax.scipy.special import erf, ndtr
 
+from depthjax.meanfield import _slope_tables as tables
 from depthjax.meanfield import activations
 from depthjax.meanfield._activation import Activation
 
@@ -24,7 +26,7 @@ class Contour(NamedTuple):
 
     `slope` takes complex x, as does `rise`, which is accurate at small x. `bend(x, q)` is the imaginary part b at real
     x, smooth, of size O(sqrt(q)) at small q.
-    `top` is the supremum of phi'^2 on the real line; its infimum is zero. `steep` where phi'^2 is exp(-2 x^2) times it.
+    `top` is the supremum of phi'^2 on the real line; its infimum is zero. `table` makes the panels for large q.
     """
 
     slope: Callable[[jax.Array], jax.Array]
@@ -32,10 +34,10 @@ class Contour(NamedTuple):
     base: float
     bend: Callable[[jax.Array, jax.Array], jax.Array]
     top: float
+    table: Callable[[], tables.Table]
     even: bool = False
     period: float | None = None
     zero: float | None = None
-    steep: bool = False
 
 
 def _sech2(x):
@@ -46,7 +48,7 @@ def _sech2(x):
 
 def _erf_slope(x):
     """Derivative of erf."""
-    return (2.0 / math.sqrt(math.pi)) * jnp.exp(-x * x)
+    return _ERF * jnp.exp(-x * x)
 
 
 def _sigmoid(x):
@@ -159,29 +161,39 @@ def _bend_silu(x, q):
 
 _GELU_TOP, _SILU_TOP = 1.1289041451851548, 1.0998393201288669
 _SELU = activations._SELU_ALPHA * activations._SELU_SCALE
+_ERF = 2.0 / math.sqrt(math.pi)
 
 # By the function that is phi'; with breaks, for the piece below the first of them.
 _CONTOURS = {
-    activations._sech2: Contour(_sech2, lambda x: -jnp.square(_tanh(x)), 1.0, _bend_tanh, 1.0, even=True),
+    activations._sech2: Contour(
+        _sech2, lambda x: -jnp.square(_tanh(x)), 1.0, _bend_tanh, 1.0, tables.tanh_table, even=True
+    ),
     activations._erf_slope: Contour(
-        _erf_slope,
-        lambda x: _less_one(-x * x),
-        2.0 / math.sqrt(math.pi),
-        _bend_erf,
-        4.0 / math.pi,
-        even=True,
-        steep=True,
+        _erf_slope, lambda x: _less_one(-x * x), _ERF, _bend_erf, _ERF**2, tables.erf_table, even=True
     ),
     jnp.cos: Contour(
-        jnp.cos, lambda x: -2.0 * jnp.square(jnp.sin(0.5 * x)), 1.0, _bend_sin, 1.0, even=True, period=np.pi
+        jnp.cos,
+        lambda x: -2.0 * jnp.square(jnp.sin(0.5 * x)),
+        1.0,
+        _bend_sin,
+        1.0,
+        tables.sin_table,
+        even=True,
+        period=np.pi,
     ),
-    jax.nn.sigmoid: Contour(_sigmoid, lambda x: _tanh(0.5 * x), 0.5, _bend_softplus, 1.0),
-    activations._gelu_slope: Contour(_gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, zero=-0.7517915246935645),
-    activations._silu_slope: Contour(_silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, zero=-1.2784645427610738),
+    jax.nn.sigmoid: Contour(_sigmoid, lambda x: _tanh(0.5 * x), 0.5, _bend_softplus, 1.0, tables.softplus_table),
+    activations._gelu_slope: Contour(
+        _gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, tables.gelu_table, zero=-0.7517915246935645
+    ),
+    activations._silu_slope: Contour(
+        _silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, tables.silu_table, zero=-1.2784645427610738
+    ),
 }
 _HALF_CONTOURS = {
-    activations._elu_slope: Contour(jnp.exp, _less_one, 1.0, _bend_exp, 1.0),
-    activations._selu_slope: Contour(lambda x: _SELU * jnp.exp(x), _less_one, _SELU, _bend_exp, _SELU**2),
+    activations._elu_slope: Contour(jnp.exp, _less_one, 1.0, _bend_exp, 1.0, partial(tables.exponential_table, 1.0)),
+    activations._selu_slope: Contour(
+        lambda x: _SELU * jnp.exp(x), _less_one, _SELU, _bend_exp, _SELU**2, partial(tables.exponential_table, _SELU)
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from depthjax.core._options import at_least, positive
 from depthjax.meanfield._activation import Activation
 from depthjax.meanfield._isometry import isometry_loss
+from depthjax.meanfield._jacobian import check
 from depthjax.numerics._elementwise import promote
 
 
@@ -52,13 +53,15 @@ def fit_initialisation(
         `FittedInitialisation`, the values of the last step; NaN from where lengths lose their fixed point.
 
     Raises:
-        ValueError: an unknown ensemble, no steps, a start that is not positive.
+        ValueError: an unknown ensemble, no steps, a depth below one, a start that is not positive.
+        TypeError: `activation` is a bare function.
 
     Source:
         Pennington, Schoenholz and Ganguli, "Resurrecting the sigmoid", 2017, sec. 3.
     """
     at_least("fit_initialisation", "num_steps", num_steps, 1)
     positive("fit_initialisation", sigma_w=sigma_w, sigma_b=sigma_b)
+    check("fit_initialisation", activation, 1.0, sigma_w, depth, ensemble)
     sigma_w, sigma_b = promote(sigma_w, sigma_b)
     start = jnp.stack([jnp.log(sigma_w), jnp.log(sigma_b)])
 

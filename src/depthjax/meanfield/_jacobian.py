@@ -191,12 +191,12 @@ def jacobian_density_solve(
         `converged` says that the estimated error of the density is at most 1e-8 of it, 1e-4 in float32: error of the
         rule, from the answers of half and of a quarter of its nodes; what the last Newton step left; rounding. Rounding
         of log lambda and of log chi_1 is no part of it: in float32 L layers move lambda by L units in the last place.
-        What is not converged is NaN: near zero, near the top of orthogonal layers fewer than two, within rounding of an
-        edge; for erf at q > 5 what comes from slopes below the smallest float; for sin, gelu, silu and softplus at
-        q above about 5 more and more of the lower half of the spectrum.
+        What is not converged is NaN: near zero, near the top of orthogonal layers fewer than two at q below about one,
+        within rounding of an edge; for erf and gelu at large q what comes from slopes below the smallest float.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 
-    Cost: O(len(log_lam) * nodes) for each of about five Newton steps; about 100 nodes at q < 4, O(sqrt(q)) beyond.
+    Cost: O(len(log_lam) * nodes) for each of about five Newton steps; 100 to 200 nodes at q < 0.9, some hundreds from
+        there on, growing with sqrt(q) to at most 3000 to 4000.
 
     Source:
         Pennington, Schoenholz and Ganguli, "Resurrecting the sigmoid", 2017, sec. 2; "The emergence of spectral
