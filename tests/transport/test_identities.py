@@ -126,6 +126,7 @@ def test_traced_arguments_that_are_wrong_give_nan():
         for wrong in ((-1.0, 1.0, 1.0), (0.5, 0.5, 0.5)):
             assert np.isnan(fn(np.array(wrong, DTYPE)))
     assert np.isnan(jax.jit(lambda e: ot.sinkhorn(cost, epsilon=e, num_steps=3).cost)(DTYPE(-1)))
+    assert np.isnan(np.asarray(ot.monotone_coupling_1d(x, np.array([0.5, np.nan], DTYPE)).mass)).all()
     log_p = np.log(np.array([0.5, 0.3], DTYPE))
     assert np.isnan(jax.jit(lambda v: ot.wasserstein_discrete(v, log_p))(np.log(np.array([0.5, 0.5], DTYPE))))
     for fn in (ot.w1_gaussian, ot.w2_gaussian, ot.w2_squared_gaussian):

@@ -85,7 +85,7 @@ def monotone_coupling_1d(
         y_weights: (m,).
 
     Returns:
-        `Coupling`, the plan's entries; n + m of them, some of no mass.
+        `Coupling`, the plan's entries; n + m of them, some of no mass, and all of mass NaN where a point is NaN.
 
     Raises:
         ValueError: shapes, or concrete weights that are negative or do not sum to one.
@@ -99,6 +99,7 @@ def monotone_coupling_1d(
     b = weights(name, "y_weights", y_weights, y.shape[0], y.dtype)
     (x_order, x_levels), (y_order, y_levels) = _sorted(x, a), _sorted(y, b)
     i, j, mass = _merge(x_levels, y_levels)
+    mass = jnp.where(jnp.any(jnp.isnan(x)) | jnp.any(jnp.isnan(y)), jnp.nan, mass)
     return Coupling(x_order[i].astype(jnp.int32), y_order[j].astype(jnp.int32), mass)
 
 

@@ -13,7 +13,7 @@ from depthjax.numerics import safe_where
 
 def _whole(x: jax.Array) -> jax.Array:
     """Whole numbers in the order of x; a NaN comes before or after all others."""
-    kind = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
+    kind = {1: jnp.int8, 2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
     return _reflect_negative(lax.bitcast_convert_type(x, kind))
 
 
