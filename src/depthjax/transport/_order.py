@@ -34,11 +34,15 @@ def _even_shares(rank: jax.Array, dtype) -> jax.Array:
     return 1.0 / _sums(rank, jnp.ones_like(rank)).astype(dtype)[rank]
 
 
+def _values(x: jax.Array, ordered: jax.Array) -> jax.Array:
+    return lax.bitcast_convert_type(_reflect_negative(ordered), x.dtype)
+
+
 @jax.custom_jvp
 def _placed(x: jax.Array, shares: jax.Array, rank: jax.Array, ordered: jax.Array) -> jax.Array:
-    """Points from their ordered keys; their derivative is a sum over equal points, with the shares as coefficients."""
+    """Points from their ordered keys; the derivative at the first of equal ones is their sum weighted by `shares`."""
     del shares, rank
-    return lax.bitcast_convert_type(_reflect_negative(ordered), x.dtype)
+    return _values(x, ordered)
 
 
 @_placed.defjvp
@@ -47,13 +51,25 @@ def _(primals, tangents):
     return _placed(*primals), _sums(rank, shares * tangents[0])
 
 
+@jax.custom_jvp
+def _placed_evenly(x: jax.Array, rank: jax.Array, ordered: jax.Array) -> jax.Array:
+    """Points from their ordered keys; the derivative at each of equal ones is their mean."""
+    del rank
+    return _values(x, ordered)
+
+
+@_placed_evenly.defjvp
+def _(primals, tangents):
+    x, rank, ordered = primals
+    means = _sums(rank, _even_shares(rank, x.dtype) * tangents[0])
+    return _placed_evenly(*primals), means[_ranks(ordered, ordered)]
+
+
 def sorted_values(x: jax.Array) -> jax.Array:
     """X (n,) in ascending order, NaN at the ends; a derivative is shared evenly among points that tie."""
     keys = _whole(lax.stop_gradient(x))
     ordered = lax.sort(keys)
-    rank = _ranks(ordered, keys)
-    values = _placed(x, _even_shares(rank, x.dtype), rank, ordered)
-    return values[_ranks(ordered, ordered)]
+    return _placed_evenly(x, _ranks(ordered, keys), ordered)
 
 
 def sorted_measure(x: jax.Array, mass: jax.Array) -> tuple[jax.Array, jax.Array]:
