@@ -161,6 +161,8 @@ def test_estimates_of_a_divergence_agree_with_their_traces():
 
 def test_bad_input():
     x = jnp.ones(3, DTYPE)
+    with pytest.raises(ValueError, match=r"matvec maps shape \(6,\) to \(2,\), expected the same shape"):
+        nm.trace_exact(lambda v: v[:2], (6,))
     with pytest.raises(ValueError, match="num_matvecs is 2, expected at least 3"):
         nm.trace_hutchpp(KEY, product(MATRIX), (6,), num_matvecs=2)
     with pytest.raises(ValueError, match="expected at least 2"):

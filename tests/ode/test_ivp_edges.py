@@ -18,6 +18,7 @@ Y0 = np.array([1.0, 2.0])
 @pytest.mark.parametrize(
     ("options", "match"),
     [
+        ({"solver": "kencarp4", "adjoint": "backsolve"}, "which kencarp4 does not have"),
         ({"rtol": -1e-6}, "rtol"),
         ({"atol": float("nan")}, "atol"),
         ({"rtol": 0.0, "atol": 0.0}, "both 0"),

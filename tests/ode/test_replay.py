@@ -211,9 +211,9 @@ def test_memory_follows_the_checkpoints():
         assert peak(max_steps, 16) < 1.1 * (max_steps / 16 + 32) * y.nbytes + 2**17
 
 
-@pytest.mark.parametrize("solver", ["dopri5", "tsit5", "kvaerno5"])
+@pytest.mark.parametrize("solver", ["dopri5", "tsit5", "kvaerno5", "kencarp4"])
 def test_diffrax_behind_a_call(solver):
-    tol = 1e-9 if X64 else 1e-3 if solver == "kvaerno5" else 1e-5
+    tol = 1e-9 if X64 else 1e-3 if solver in ("kvaerno5", "kencarp4") else 1e-5
     run = jax.jit(
         lambda y, r: ode.solve_ivp(logistic, y, 0.0, 2.0, r, solver=solver, rtol=tol, atol=tol, ts=[0.5, 2.0])
     )

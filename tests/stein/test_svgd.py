@@ -113,6 +113,9 @@ def test_bandwidths_of_three_points():
         assert stein.median_bandwidth(x[:1], convention=name) == 1
         assert stein.median_bandwidth(np.zeros((4, 2), DTYPE), convention=name) == 1
         assert np.isnan(stein.median_bandwidth(x * DTYPE(np.nan), convention=name))
+        for unit in (1e-30, 1e30):
+            far = stein.median_bandwidth(x * DTYPE(unit), convention=name)
+            np.testing.assert_allclose(far, unit * h, rtol=8 * EPS)
     many = np.random.default_rng(0).normal(size=(101, 2)).astype(DTYPE)
     few = stein.median_bandwidth(many, convention="median", max_points=26)
     assert few == stein.median_bandwidth(many[::4], convention="median")

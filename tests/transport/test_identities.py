@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthjax import transport as ot
-from depthjax.transport._one_dim import sorted_values
+from depthjax.transport._order import sorted_values
 
 X64 = jax.config.jax_enable_x64
 DTYPE = np.float64 if X64 else np.float32
@@ -126,6 +126,7 @@ def test_traced_arguments_that_are_wrong_give_nan():
         for wrong in ((-1.0, 1.0, 1.0), (0.5, 0.5, 0.5)):
             assert np.isnan(fn(np.array(wrong, DTYPE)))
     assert np.isnan(jax.jit(lambda e: ot.sinkhorn(cost, epsilon=e, num_steps=3).cost)(DTYPE(-1)))
+    assert np.isnan(np.asarray(ot.monotone_coupling_1d(x, np.array([0.5, np.nan], DTYPE)).mass)).all()
     log_p = np.log(np.array([0.5, 0.3], DTYPE))
     assert np.isnan(jax.jit(lambda v: ot.wasserstein_discrete(v, log_p))(np.log(np.array([0.5, 0.5], DTYPE))))
     for fn in (ot.w1_gaussian, ot.w2_gaussian, ot.w2_squared_gaussian):
@@ -176,3 +177,14 @@ def test_sorting_by_whole_numbers():
     np.testing.assert_allclose(curvature, np.diag(6 * np.array([2, 0, 3, 1]) * np.asarray(finite)), rtol=8 * EPS)
     rows = jnp.stack([finite, -finite])
     np.testing.assert_array_equal(jax.vmap(sorted_values)(rows), np.sort(rows, axis=1))
+
+
+def test_points_that_tie_share_what_leaves_them():
+    """As their masses do, with or without weights; a mass of zero moves nothing."""
+    y, half = np.array([0.0, 4.0], DTYPE), np.array([0.5, 0.5], DTYPE)
+    slope = jax.jit(jax.grad(lambda x, a: ot.wasserstein_1d_power(x, y, a, half, p=2.0)))
+    np.testing.assert_allclose(slope(DTYPE([1, 1]), DTYPE([0.25, 0.75])), [-0.5, -1.5], rtol=8 * EPS)
+    np.testing.assert_allclose(slope(DTYPE([1, 1]), half), [-1, -1], rtol=8 * EPS)
+    np.testing.assert_allclose(jax.grad(lambda x: ot.wasserstein_1d_power(x, y, p=2.0))(DTYPE([1, 1])), [-1, -1])
+    np.testing.assert_allclose(slope(DTYPE([1, 1, 0]), DTYPE([0.5, 0, 0.5])), [-3, 0, 0], rtol=8 * EPS)
+    assert np.isfinite(np.asarray(jax.jacfwd(slope)(DTYPE([1, 1, 1]), DTYPE([0, 0, 1])))).all()

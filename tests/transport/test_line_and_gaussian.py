@@ -137,6 +137,21 @@ def test_bures_gradients():
         assert all(np.isfinite(np.asarray(leaf)).all() for leaf in (value, *gradient))
 
 
+def test_samples_of_fewer_points_than_dimensions():
+    """Gradients through covariances whose ranges differ are those of differences, and zero between equal samples."""
+    rng = np.random.default_rng(2)
+    x, y, move = rng.normal(size=(3, 4, 6)).astype(DTYPE)
+    run = jax.jit(jax.value_and_grad(ot.frechet_distance_squared))
+    np.testing.assert_allclose(run(x, x)[1], np.zeros((4, 6)), atol=1e-4 if not X64 else 1e-12)
+    h = DTYPE(1e-5 if X64 else 1e-2)
+    slope = (run(x + h * move, y)[0] - run(x - h * move, y)[0]) / (2 * h)
+    slack = {"rtol": 1e-7} if X64 else {"atol": 2e-3}  # in float32 that of the difference
+    np.testing.assert_allclose(np.sum(run(x, y)[1] * move), slope, **slack)
+    a, b = (np.cov(v.T) for v in (x, y))
+    matrix, _ = ot.gaussian_map(np.zeros(6, DTYPE), a.astype(DTYPE), np.zeros(6, DTYPE), b.astype(DTYPE))
+    np.testing.assert_allclose(matrix @ a @ matrix, b, atol=1e-10 if X64 else 2e-3)
+
+
 @VALUES
 def test_functions_of_psd_matrices():
     a, b = covariances(2)

@@ -232,3 +232,11 @@ def test_bad_input():
         ot.sinkhorn(cost, epsilon=1.0, num_steps=3, init=(jnp.zeros(3), jnp.zeros(3)))
     with pytest.raises(ValueError, match="y has events of shape"):
         ot.sinkhorn_divergence(jnp.ones((3, 2)), jnp.ones((3, 1)), epsilon=1.0, num_steps=3)
+
+
+def test_an_epsilon_below_the_rounding_of_potentials_is_not_converged():
+    cost, a, b = problem()
+    found = ot.sinkhorn(cost, a, b, epsilon=1e-3 * EPS, tol=1e-3, max_steps=100)
+    assert not found.converged
+    assert np.isnan(np.asarray(found.cost))
+    assert not ot.sinkhorn(cost, a, b, epsilon=1e-3 * EPS, num_steps=5).converged

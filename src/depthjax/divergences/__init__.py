@@ -17,6 +17,8 @@ from depthjax.divergences._discrete import js_discrete as js_discrete
 from depthjax.divergences._discrete import kl_discrete as kl_discrete
 from depthjax.divergences._discrete import le_cam_discrete as le_cam_discrete
 from depthjax.divergences._discrete import tv_discrete as tv_discrete
+from depthjax.divergences._energy import energy_distance as energy_distance
+from depthjax.divergences._energy import energy_distance_squared as energy_distance_squared
 from depthjax.divergences._f_divergence import f_divergence as f_divergence
 from depthjax.divergences._f_divergence import variational_bound as variational_bound
 from depthjax.divergences._gaussian import bhattacharyya_mvn as bhattacharyya_mvn
@@ -33,8 +35,6 @@ from depthjax.divergences._kl import js_monte_carlo as js_monte_carlo
 from depthjax.divergences._kl import kl as kl
 from depthjax.divergences._kl import kl_monte_carlo as kl_monte_carlo
 from depthjax.divergences._kl import register_kl as register_kl
-from depthjax.divergences._mmd import energy_distance as energy_distance
-from depthjax.divergences._mmd import energy_distance_squared as energy_distance_squared
 from depthjax.divergences._mmd import median_bandwidth as median_bandwidth
 from depthjax.divergences._mmd import mmd_squared as mmd_squared
 from depthjax.divergences._mmd import mmd_squared_gaussian as mmd_squared_gaussian

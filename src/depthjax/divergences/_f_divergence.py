@@ -1,5 +1,7 @@
 """f-divergences from log ratios, and the variational bound of a critic."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -21,6 +23,14 @@ def _vector(function, name, value):
     return value
 
 
+def _at(form: Callable[[jax.Array], jax.Array], u: jax.Array) -> jax.Array:
+    """form(u) with its limit, and no derivative, where u is infinite: where one of the laws has no mass."""
+    endless, most = jnp.isinf(u), 0.25 * jnp.finfo(u.dtype).max
+    limit = form(jnp.clip(jax.lax.stop_gradient(u), -most, most))
+    limit = jnp.where(jnp.abs(limit) >= 0.125 * most, jnp.sign(limit) * jnp.inf, limit)
+    return jnp.where(endless, limit, form(jnp.where(endless, 0.0, u)))
+
+
 def f_divergence(
     log_ratio_q: ArrayLike, log_ratio_p: ArrayLike | None = None, *, name: str, order: ArrayLike | None = None
 ) -> Estimate:
@@ -30,8 +40,8 @@ def f_divergence(
     every generator that grows linearly.
 
     Args:
-        log_ratio_q: (n,) u at samples of q, nats.
-        log_ratio_p: (m,) u at samples of p, nats.
+        log_ratio_q: (n,) u at samples of q, nats; -inf where p has no mass.
+        log_ratio_p: (m,) u at samples of p, nats; inf where q has no mass.
         name: as `f_generator` takes it.
         order: of alpha.
 
@@ -47,13 +57,13 @@ def f_divergence(
     form = f_generator(name, order=order).form()
     if log_ratio_p is None:
         (u,) = floats(log_ratio_q)
-        return estimate(form.value(_vector("f_divergence", "log_ratio_q", u)))
+        return estimate(_at(form.value, _vector("f_divergence", "log_ratio_q", u)))
     u, v = floats(log_ratio_q, log_ratio_p)
     _vector("f_divergence", "log_ratio_q", u)
     _vector("f_divergence", "log_ratio_p", v)
     low, high = ~(u > 0.0), ~(v <= 0.0)
-    below = jnp.where(low, form.value(jnp.where(low, u, 0.0)), 0.0)
-    above = jnp.where(high, form.perspective(jnp.where(high, v, 1.0)), 0.0)
+    below = jnp.where(low, _at(form.value, jnp.where(low, u, 0.0)), 0.0)
+    above = jnp.where(high, _at(form.perspective, jnp.where(high, v, 1.0)), 0.0)
     return estimate(below, above)
 
 

@@ -84,6 +84,18 @@ def kl_mvn(loc_p: ArrayLike, scale_tril_p: ArrayLike, loc_q: ArrayLike, scale_tr
     return jnp.sum(scale_gap(jnp.diagonal(tril_p), jnp.diagonal(tril_q))) + 0.5 * (off + jnp.sum(shift * shift))
 
 
+_MOST_IN_SERIES, _TERMS = 1 / 64, 8
+
+
+def _log_det_slope(step: jax.Array, excess: jax.Array) -> jax.Array:
+    """log|I + s E|/s by its series in s E, of norm at most 1/64."""
+    power, total = excess, jnp.zeros((), excess.dtype)
+    for order in range(1, _TERMS + 1):
+        total = total - (-1) ** order * step ** (order - 1) * jnp.trace(power) / order
+        power = jnp.matmul(power, excess, precision=HIGHEST)
+    return total
+
+
 def renyi_mvn(
     loc_p: ArrayLike,
     scale_tril_p: ArrayLike,
@@ -110,19 +122,28 @@ def renyi_mvn(
     Raises:
         ValueError: wrong shapes, or `order` is missing, 1 or not positive.
 
+    Numerics:
+        Near order 1 the log determinant is a series in 1 - a, which loses no digits to the division.
+
     Source:
         Gil, Alajaji and Linder, Renyi Divergence Measures for Commonly Used Univariate Continuous Distributions (2013).
     """
     tril_p, tril_q, ratio, shift = _whitened("renyi_mvn", loc_p, scale_tril_p, loc_q, scale_tril_q)
     a = checked_order("renyi_mvn", order, shift.dtype)
     eye = jnp.eye(shift.size, dtype=shift.dtype)
-    mixed = a * eye + (1.0 - a) * jnp.matmul(ratio, ratio.T, precision=HIGHEST)
+    step, excess = 1.0 - a, jnp.matmul(ratio, ratio.T, precision=HIGHEST) - eye
+    mixed = eye + step * excess
     positive = jnp.all(jnp.isfinite(jnp.linalg.cholesky(jax.lax.stop_gradient(mixed))))
     factor = jnp.linalg.cholesky(jnp.where(positive, mixed, eye))
     z = solve_triangular(factor, shift, lower=True)
     log_ratio = jnp.sum(jnp.log(jnp.diagonal(tril_p)) - jnp.log(jnp.diagonal(tril_q)))
-    log_det = 2.0 * (jnp.sum(jnp.log(jnp.diagonal(factor))) - (1.0 - a) * log_ratio)
-    value = 0.5 * a * jnp.sum(z * z) - 0.5 * log_det / (a - 1.0)
+    is_near = jnp.sum(jax.lax.stop_gradient(step * excess) ** 2) <= _MOST_IN_SERIES**2
+    slope = jnp.where(
+        is_near,
+        _log_det_slope(jnp.where(is_near, step, 0.0), excess),
+        2.0 * jnp.sum(jnp.log(jnp.diagonal(factor))) / jnp.where(is_near, 1.0, step),
+    )
+    value = 0.5 * a * jnp.sum(z * z) + 0.5 * slope - log_ratio
     value = jnp.where(value < 0.0, 0.0, value)  # by rounding, between laws that coincide
     bad = jnp.isnan(jnp.sum(mixed))
     return jnp.where(positive, value, jnp.where(bad, jnp.nan, jnp.inf))

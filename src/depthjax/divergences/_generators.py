@@ -34,6 +34,7 @@ def _tv(u):
     return jnp.where(u < 0.0, -jnp.expm1(jnp.minimum(u, 0.0)), 0.0)
 
 
+@with_partials(lambda t: 1.0 / wright_omega(1.0 - t))
 def _jeffreys_conjugate(t):
     s = wright_omega(1.0 - t)
     return 1.0 / s + s + t - 2.0

@@ -1,4 +1,4 @@
-"""Kernel and energy distances between samples, in tiles of rows."""
+"""Kernel distances between samples, and sums over pairs of points, in tiles of rows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, chosen, positive
-from depthjax.numerics import pairwise_squared_distance, safe_sqrt
+from depthjax.numerics import pairwise_squared_distance
 from depthjax.numerics._arguments import floats, samples, weights
 
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]
@@ -36,9 +36,17 @@ def median_bandwidth(x: ArrayLike, y: ArrayLike) -> jax.Array:
     x, y = samples("median_bandwidth", x, y)
     some = [v[:: -(-v.shape[0] // _MOST_FOR_MEDIAN)] for v in (x, y)]
     pooled = jax.lax.stop_gradient(jnp.concatenate(some))
+    unit = unit_of(pooled)
+    pooled = pooled / unit
     rows, columns = jnp.triu_indices(pooled.shape[0], 1)
-    median = jnp.median(jnp.sqrt(pairwise_squared_distance(pooled, pooled)[rows, columns]))
+    median = unit * jnp.median(jnp.sqrt(pairwise_squared_distance(pooled, pooled)[rows, columns]))
     return jnp.where(median == 0.0, 1.0, median)
+
+
+def unit_of(*points):
+    """Size of the largest coordinate, in units of which no square overflows or vanishes; without derivative."""
+    size = jnp.max(jnp.stack([jnp.max(jnp.abs(jax.lax.stop_gradient(v))) for v in points]))
+    return jnp.where((size > 0.0) & jnp.isfinite(size), size, 1.0)
 
 
 def _pairwise(kernel: Kernel):
@@ -54,10 +62,6 @@ def _positive(function: str, bandwidth: ArrayLike, dtype: Any) -> jax.Array:
 
 def _gaussian(bandwidth):
     return lambda x, y: jnp.exp(-0.5 * pairwise_squared_distance(x / bandwidth, y / bandwidth))
-
-
-def _distance(x, y):
-    return safe_sqrt(pairwise_squared_distance(x, y))
 
 
 def pair_sum(gram: Callable, x: jax.Array, y: jax.Array, x_weights: jax.Array, y_weights: jax.Array) -> jax.Array:
@@ -87,7 +91,7 @@ def _within(gram, x, x_weights, *, unbiased, diagonal):
     return (total - jnp.sum(x_weights**2 * diagonal(x))) / (jnp.sum(x_weights) ** 2 - jnp.sum(x_weights**2))
 
 
-def _all_pairs(gram, x, y, x_weights, y_weights, *, unbiased, diagonal):
+def all_pairs(gram, x, y, x_weights, y_weights, *, unbiased, diagonal):
     cross = pair_sum(gram, x, y, x_weights, y_weights)
     own = [_within(gram, v, w, unbiased=unbiased, diagonal=diagonal) for v, w in ((x, x_weights), (y, y_weights))]
     return own[0] + own[1] - 2.0 * cross
@@ -157,7 +161,7 @@ def mmd_squared(
         weights(name, "x_weights", x_weights, x.shape[0], x.dtype),
         weights(name, "y_weights", y_weights, y.shape[0], x.dtype),
     )
-    return _all_pairs(gram, x, y, a, b, unbiased=estimator == "unbiased", diagonal=diagonal)
+    return all_pairs(gram, x, y, a, b, unbiased=estimator == "unbiased", diagonal=diagonal)
 
 
 def _blocks(gram, diagonal, x, y, size):
@@ -214,6 +218,9 @@ def mmd_squared_gaussian(
             raise ValueError(f"mmd_squared_gaussian: {label} has shape {value.shape}, expected {shape}")
     h = _positive("mmd_squared_gaussian", bandwidth, loc_p.dtype)
 
+    sound = jnp.all(jnp.diagonal(cov_p) >= 0.0) & jnp.all(jnp.diagonal(cov_q) >= 0.0)
+    h = jnp.where(sound, h, jnp.nan)
+
     def embedded(cov, shift):
         factor = jnp.linalg.cholesky(jnp.eye(size, dtype=cov.dtype) + cov / h**2)
         z = jax.scipy.linalg.solve_triangular(factor, shift / h, lower=True)
@@ -221,73 +228,3 @@ def mmd_squared_gaussian(
 
     zero = jnp.zeros_like(loc_p)
     return embedded(2 * cov_p, zero) + embedded(2 * cov_q, zero) - 2 * embedded(cov_p + cov_q, loc_p - loc_q)
-
-
-def energy_distance_squared(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    x_weights: ArrayLike | None = None,
-    y_weights: ArrayLike | None = None,
-    unbiased: bool = False,
-) -> jax.Array:
-    """Squared energy distance of two samples, 2 E|X - Y| - E|X - X'| - E|Y - Y'|.
-
-    Args:
-        x: (n, d).
-        y: (m, d).
-        x_weights: (n,) that sum to one.
-        y_weights: (m,) that sum to one.
-        unbiased: leave out the pairs of a point with itself.
-
-    Returns:
-        (), never negative but for rounding unless `unbiased`; the gradient at coinciding points is 0.
-
-    Raises:
-        ValueError: wrong shapes or weights, or fewer than two points with `unbiased`.
-
-    Cost:
-        As `mmd_squared`.
-
-    Source:
-        Szekely and Rizzo, Energy Statistics (2013), eq. 5.
-    """
-    name = "energy_distance_squared"
-    x, y = samples(name, x, y)
-    if unbiased:
-        for label, value in (("x", x), ("y", y)):
-            at_least(name, f"the number of points of {label} with unbiased", value.shape[0], 2)
-    a = weights(name, "x_weights", x_weights, x.shape[0], x.dtype)
-    b = weights(name, "y_weights", y_weights, y.shape[0], x.dtype)
-    zeros = lambda v: jnp.zeros(v.shape[0], v.dtype)  # noqa: E731
-    return -_all_pairs(_distance, x, y, a, b, unbiased=unbiased, diagonal=zeros)
-
-
-def energy_distance(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    x_weights: ArrayLike | None = None,
-    y_weights: ArrayLike | None = None,
-    unbiased: bool = False,
-) -> jax.Array:
-    """Energy distance of two samples, the square root of `energy_distance_squared`.
-
-    Args:
-        x: (n, d).
-        y: (m, d).
-        x_weights: (n,) that sum to one.
-        y_weights: (m,) that sum to one.
-        unbiased: leave out the pairs of a point with itself; a negative square then gives 0.
-
-    Returns:
-        (), with zero gradient at 0.
-
-    Raises:
-        ValueError: as `energy_distance_squared`.
-
-    Source:
-        Szekely and Rizzo (2013), eq. 5.
-    """
-    squared = energy_distance_squared(x, y, x_weights=x_weights, y_weights=y_weights, unbiased=unbiased)
-    return safe_sqrt(jnp.where(squared > 0.0, squared, 0.0 * squared))

@@ -5,8 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.divergences._discrete import generalised_kl, paired, summed
+from depthjax.divergences._discrete import Pair, generalised_kl, paired, summed
 from depthjax.numerics._arguments import floats, is_concrete, log_probs
+
+_SLACK = 64  # eps by which a total may miss one by rounding
+
+
+_KL = {"renyi_discrete": "kl_discrete", "renyi_mvn": "kl_mvn"}
 
 
 def checked_order(function: str, order: ArrayLike | None, dtype) -> jax.Array:
@@ -21,7 +26,7 @@ def checked_order(function: str, order: ArrayLike | None, dtype) -> jax.Array:
         value = float(np.asarray(order))
         if value == 1.0:
             raise ValueError(
-                f"{function}: order is 1, expected another; the limit is the KL divergence: use kl_discrete"
+                f"{function}: order is 1, expected another; the limit is the KL divergence: use {_KL[function]}"
             )
         if not value > 0.0:
             raise ValueError(f"{function}: order is {value:g}, expected a positive number other than 1")
@@ -43,6 +48,9 @@ def renyi_discrete(log_p: ArrayLike, log_q: ArrayLike, *, order: ArrayLike | Non
     Raises:
         ValueError: shapes differ, a concrete entry is positive, or `order` is missing, 1 or not positive.
 
+    Numerics:
+        Near order 1 as log1p(sum p expm1((a - 1) log(p/q)))/(a - 1), with a total of p that rounding keeps from 1 as 1.
+
     Source:
         van Erven and Harremoes, Renyi Divergence and Kullback-Leibler Divergence (2014), eq. 1.
     """
@@ -52,9 +60,24 @@ def renyi_discrete(log_p: ArrayLike, log_q: ArrayLike, *, order: ArrayLike | Non
     both = s.in_p & s.in_q
     common = jnp.any(both, axis=axis, keepdims=True)
     tilted = jnp.where(both | ~common, a * s.log_p + (1.0 - a) * s.log_q, -jnp.inf)
-    value = jax.nn.logsumexp(tilted, axis=axis) / (a - 1.0)
+    far = jax.nn.logsumexp(tilted, axis=axis) / (a - 1.0)
+    is_near = jnp.all(jnp.abs((a - 1.0) * s.log_ratio) < 0.5, axis=axis) & (jnp.abs(a - 1.0) < 0.5)
+    value = jnp.where(is_near & jnp.squeeze(common, axis), _renyi_near_one(s, a, axis), far)
     outside = jnp.any(s.in_p & ~s.in_q, axis=axis) & (a > 1.0)
     return jnp.where(outside | ~jnp.squeeze(common, axis), jnp.inf, value)
+
+
+def _renyi_near_one(s: Pair, a: jax.Array, axis: int) -> jax.Array:
+    """The Renyi divergence where (a - 1) log_ratio is small; anything elsewhere, with a finite derivative."""
+    step = jnp.where(jnp.abs(a - 1.0) < 0.5, a - 1.0, 0.5)
+    power = jnp.clip(step * s.log_ratio, -0.5, 0.5)
+    mass = jnp.sum(s.p, axis=axis)
+    safe = jnp.where(mass > 0.0, mass, 1.0)
+    change = jnp.sum(s.p * jnp.where(s.in_q, jnp.expm1(power), -1.0), axis=axis) / safe
+    total = jnp.log(safe)
+    rounding = jnp.where(jnp.abs(total) <= _SLACK * jnp.finfo(total.dtype).eps, total, 0.0)
+    total = total - jax.lax.stop_gradient(rounding)
+    return (total + jnp.log1p(jnp.maximum(change, -0.75))) / step
 
 
 def alpha_discrete(log_p: ArrayLike, log_q: ArrayLike, *, order: ArrayLike | None = None, axis: int = -1) -> jax.Array:
@@ -90,8 +113,9 @@ def alpha_discrete(log_p: ArrayLike, log_q: ArrayLike, *, order: ArrayLike | Non
         swapped = s.log_ratio > 0.0  # symmetric under p <-> q, a <-> 1 - a
         u, base, power = -jnp.abs(s.log_ratio), jnp.maximum(s.p, s.q), jnp.where(swapped, 1.0 - a, a)
         far = jnp.exp(a * s.log_p + (1.0 - a) * s.log_q) - a * s.p - (1.0 - a) * s.q
-        near = base * (jnp.expm1(power * jnp.where(u < -1.0, 0.0, u)) - power * jnp.expm1(u))
-        return jnp.where(u < -1.0, far, near) / (a * (a - 1.0))
+        is_far = (u < -1.0) & (jnp.abs(a * u) > 1.0) & (jnp.abs((1.0 - a) * u) > 1.0)
+        near = base * _power_gap(power, jnp.where(is_far, 0.0, u))
+        return jnp.where(is_far, far / (a * (a - 1.0)), near)
 
     return summed(
         paired(log_p, log_q),
@@ -102,9 +126,17 @@ def alpha_discrete(log_p: ArrayLike, log_q: ArrayLike, *, order: ArrayLike | Non
     )
 
 
+def _power_gap(b, u):
+    """(r^b - b r - (1 - b))/(b (b - 1)) at r = e^u with u <= 0, for b near 0 and 1 too."""
+    near_one = b > 0.5
+    step = jnp.where(near_one, b - 1.0, b)
+    power = jnp.where(near_one, jnp.exp(u), 1.0) * jnp.expm1(step * u) / step
+    return (power - jnp.expm1(u)) / jnp.where(near_one, b, b - 1.0)
+
+
 def _alone(mass, a):
-    """Mass/a for a > 0, else inf."""
-    return jnp.where(a > 0.0, mass / jnp.where(a > 0.0, a, 1.0), jnp.inf)
+    """Mass/a for a > 0, inf for others, NaN for none."""
+    return jnp.where(a <= 0.0, jnp.inf, mass / jnp.where(a <= 0.0, 1.0, a))
 
 
 def js_mixture_discrete(log_ps: ArrayLike, log_weights: ArrayLike) -> jax.Array:

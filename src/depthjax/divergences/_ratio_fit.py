@@ -63,7 +63,8 @@ def kliep(features_p: ArrayLike, features_q: ArrayLike, *, num_steps: int, step_
         step_size: 1 is the EM step, which never lowers the objective.
 
     Returns:
-        The fit; `residual` is the largest of g_j/b_j - 1 and w_j b_j |g_j/b_j - 1|, which are 0 at the optimum.
+        The fit, NaN for features that are negative or vanish at all samples of q; `residual` is the largest of
+        g_j/b_j - 1 and w_j b_j |g_j/b_j - 1|, which are 0 at the optimum.
 
     Raises:
         ValueError: wrong shapes, no steps, or a step size that is not positive.
@@ -76,6 +77,8 @@ def kliep(features_p: ArrayLike, features_q: ArrayLike, *, num_steps: int, step_
     if step_size <= 0:
         raise ValueError(f"kliep: step_size is {step_size}, expected a positive number; 1 is the EM step")
     mean = jnp.mean(features_q, axis=0)
+    sound = jnp.all(features_p >= 0.0) & jnp.all(features_q >= 0.0) & jnp.all(mean > 0.0)
+    mean = jnp.where(sound, mean, jnp.nan)
 
     def slope(w):
         ratio = jnp.matmul(features_p, w, precision=HIGHEST)

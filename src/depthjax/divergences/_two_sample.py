@@ -101,6 +101,7 @@ def c2st_knn(x: ArrayLike, y: ArrayLike, *, num_neighbours: int = 1) -> C2STResu
     votes = jnp.sum(nearest < n, axis=1).astype(x.dtype)
     prior = math.log(n / m) if num_neighbours > 1 else 0.0
     logits = jnp.log((votes + 0.5) / (num_neighbours - votes + 0.5)) - prior
+    logits = logits + 0.0 * jnp.sum(pooled)  # no neighbour is nearest to a point that is no number
     return c2st(logits[:n], logits[n:])
 
 
@@ -122,10 +123,11 @@ def permutation_test(
         num_permutations: number of random permutations of the pooled sample.
 
     Returns:
-        The statistic, its null values and p = (1 + #{null >= statistic})/(1 + num_permutations).
+        The statistic, its null values and p = (1 + #{null >= statistic})/(1 + num_permutations), which is NaN where one
+        of them is.
 
     Raises:
-        ValueError: wrong shapes, or no permutations.
+        ValueError: wrong shapes, a statistic that is no scalar, or no permutations.
 
     Source:
         Phipson and Smyth, Permutation P-values Should Never Be Zero (2010).
@@ -138,7 +140,11 @@ def permutation_test(
         shuffled = jax.random.permutation(one, pooled)
         return statistic(shuffled[:n], shuffled[n:])
 
-    observed = statistic(x, y)
+    observed = jnp.asarray(statistic(x, y))
+    if observed.shape != ():
+        raise ValueError(f"permutation_test: statistic gives shape {observed.shape}, expected a scalar")
     null = jax.lax.map(once, jax.random.split(key, num_permutations))
-    larger = jnp.sum(~(null < observed)).astype(observed.dtype)
-    return TestResult(observed, (1.0 + larger) / (1.0 + num_permutations), null)
+    dtype = jnp.result_type(observed.dtype, jnp.finfo(x.dtype).dtype)
+    p_value = (1.0 + jnp.sum(~(null < observed)).astype(dtype)) / (1.0 + num_permutations)
+    sound = ~jnp.isnan(observed) & ~jnp.any(jnp.isnan(null))
+    return TestResult(observed, jnp.where(sound, p_value, jnp.nan), null)

@@ -4,6 +4,8 @@ Each derivative is written in terms of these functions, so that all orders exist
 coincide or vanish; what would divide by zero counts as zero.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -18,8 +20,8 @@ def _square(name: str, a: ArrayLike) -> jax.Array:
     return a
 
 
-def _floor(values: jax.Array) -> jax.Array:
-    return values.shape[-1] * jnp.finfo(values.dtype).eps * jnp.max(jnp.abs(values))
+def _floor(values: jax.Array, power: float = 1.0) -> jax.Array:
+    return (values.shape[-1] * float(jnp.finfo(values.dtype).eps)) ** power * jnp.max(jnp.abs(values))
 
 
 def _eigh(a: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -88,30 +90,31 @@ def _(primals, tangents):
     return x, _lyapunov(s, dright - ds @ x - x @ ds)
 
 
-def psd_pinv(a: ArrayLike) -> jax.Array:
+def psd_pinv(a: ArrayLike, *, of_root: bool = False) -> jax.Array:
     """Pseudo-inverse of a positive semidefinite matrix, its derivative taken at fixed rank along its range.
 
     Args:
         a: (d, d) symmetric.
+        of_root: static, whether `a` is the square root of a matrix that rounding left d eps off.
 
     Returns:
-        (d, d); eigenvalues below d eps of the largest count as zero.
+        (d, d); eigenvalues below d eps of the largest, or below the root of d eps with `of_root`, count as zero.
 
     Raises:
         ValueError: not square.
     """
-    return _pinv(_square("psd_pinv", a))
+    return _pinv(_square("psd_pinv", a), 0.5 if of_root else 1.0)
 
 
-@jax.custom_jvp
-def _pinv(a):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _pinv(a, power):
     values, vectors = _eigh(a)
-    usable = values > _floor(values)
+    usable = values > _floor(values, power)
     inverses = jnp.where(usable, 1.0 / jnp.where(usable, values, 1.0), 0.0)
     return (vectors * inverses[None, :]) @ vectors.T
 
 
 @_pinv.defjvp
-def _(primals, tangents):
-    inverse = _pinv(*primals)
+def _(power, primals, tangents):
+    inverse = _pinv(*primals, power)
     return inverse, -inverse @ tangents[0] @ inverse

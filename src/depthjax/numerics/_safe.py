@@ -114,6 +114,9 @@ def clip_open(x: ArrayLike, low: ArrayLike, high: ArrayLike) -> jax.Array:
     return _clip_straight_through(x, _next_up(lax.stop_gradient(low)), -_next_up(-lax.stop_gradient(high)))
 
 
+_MOST_IN_HALVES = 64  # axes; a loop of two long bodies is the fastest on processors, but longer to compile
+
+
 @jax.custom_jvp
 def _squared_distance(x, y):
     def add(total, pair):
@@ -121,7 +124,9 @@ def _squared_distance(x, y):
         return total + jnp.square(a[:, None] - b[None, :]), None
 
     start = jnp.zeros((x.shape[0], y.shape[0]), x.dtype)
-    return lax.scan(add, start, (x.T, y.T))[0]
+    halves = max(1, -(-x.shape[1] // 2)) if x.shape[1] <= _MOST_IN_HALVES else 1
+    odd = ((0, x.shape[1] % 2 if halves > 1 else 0), (0, 0))
+    return lax.scan(add, start, (jnp.pad(x.T, odd), jnp.pad(y.T, odd)), unroll=halves)[0]
 
 
 @_squared_distance.defjvp

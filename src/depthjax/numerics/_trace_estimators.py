@@ -53,7 +53,14 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def _columns(matvec: MatVec, shape: tuple[int, ...], vectors: jax.Array) -> jax.Array:
     """Products with the columns of (d, m)."""
-    return jax.vmap(lambda v: matvec(v.reshape(shape)).reshape(-1), in_axes=1, out_axes=1)(vectors)
+
+    def product(v):
+        out = matvec(v.reshape(shape))
+        if jnp.shape(out) != tuple(shape):
+            raise ValueError(f"matvec maps shape {tuple(shape)} to {jnp.shape(out)}, expected the same shape")
+        return out.reshape(-1)
+
+    return jax.vmap(product, in_axes=1, out_axes=1)(vectors)
 
 
 def mean_of_terms(terms: jax.Array) -> Estimate:

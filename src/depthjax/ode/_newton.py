@@ -29,8 +29,11 @@ def newton(
 
     `defect` closes over no tracer. The iteration is not differentiated: two further Newton steps from its end are,
     which move nothing and carry the derivatives of the root up to the third order.
+
+    By default a step counts as none below 256 eps of the root, or below what rounding makes of the defect of a stiff
+    problem, 8 eps times the norm of the Jacobian, but not above the root of eps.
     """
-    tol = 256 * float(jnp.finfo(guess.dtype).eps) if tol is None else tol
+    eps = float(jnp.finfo(guess.dtype).eps)
     frozen, scale = lax.stop_gradient((params, scale))
 
     def cond(carry):
@@ -39,22 +42,24 @@ def newton(
 
     def body(carry):
         z, _, count = carry
-        step = _step(defect, z, frozen)
+        step, norm = _step(defect, z, frozen)
         z = z - step
         size = jnp.maximum(scale, _largest(z))
-        return z, _largest(step) <= tol * size, count + 1
+        enough = jnp.clip(8 * eps * norm, 256 * eps, eps**0.5) if tol is None else tol
+        return z, _largest(step) <= enough * size, count + 1
 
     z, converged, _ = lax.while_loop(cond, body, (lax.stop_gradient(guess), jnp.zeros((), bool), jnp.int32(0)))
     for _ in range(2):
-        z = z - _step(defect, z, params)
+        z = z - _step(defect, z, params)[0]
     return NewtonResult(z, converged & jnp.isfinite(z).all(), lax.stop_gradient(_largest(defect(z, params))))
 
 
 def _step(defect, z, params):
-    """J^-1 defect; NaN where the Jacobian is not finite, as at a root of y^(1/5) = 0, instead of a step of zero."""
+    """J^-1 defect and the norm of J; NaN where J is not finite, as at a root of y^(1/5) = 0, for a step of zero."""
     jacobian = jax.jacfwd(defect)(z, params)
     finite = jnp.isfinite(jacobian).all()
-    return jnp.linalg.solve(jnp.where(finite, jacobian, jnp.nan), defect(z, params))
+    step = jnp.linalg.solve(jnp.where(finite, jacobian, jnp.nan), defect(z, params))
+    return step, jnp.max(jnp.sum(jnp.abs(jacobian), axis=1), initial=0.0)
 
 
 def _largest(z):

@@ -120,7 +120,8 @@ def rk_step(
         y: state, a pytree of floating arrays.
         args: pytree passed to f.
         num_newton: static, Newton iterations at most in an implicit step.
-        newton_tol: a Newton step below this, relative to the state, ends the iteration; 256 eps by default.
+        newton_tol: a Newton step below this, relative to the state, ends the iteration; by default 256 eps, or what
+            rounding leaves of a stiff problem.
 
     Returns:
         `StepResult`; `error` is None without `b_hat`.

@@ -44,7 +44,9 @@ def median_bandwidth(x: ArrayLike, *, convention: str, max_points: int = 2048) -
     if n < 2:
         return jnp.ones((), dtype)
     (some,) = accumulated(jax.lax.stop_gradient(x[:: -(-n // max_points)]))
-    r2 = pairwise_squared_distance(some, some)
+    size = jnp.max(jnp.abs(some))
+    unit = jnp.where((size > 0.0) & jnp.isfinite(size), size, 1.0)  # in which no square overflows or vanishes
+    r2 = pairwise_squared_distance(some / unit, some / unit)
     if convention == "liu_wang":
         square = jnp.median(r2) / (2.0 * math.log(n + 1))
     elif convention == "numpyro":
@@ -52,7 +54,7 @@ def median_bandwidth(x: ArrayLike, *, convention: str, max_points: int = 2048) -
     else:
         upper = jnp.triu_indices(some.shape[0], 1)
         square = jnp.square(jnp.median(jnp.sqrt(r2[upper]))) * (1.0 if convention == "median" else 0.5)
-    return jnp.sqrt(jnp.where(square == 0.0, 1.0, square)).astype(dtype)
+    return jnp.where(square == 0.0, 1.0, unit * jnp.sqrt(square)).astype(dtype)
 
 
 def with_length_scale(kernel: Any, length_scale: jax.Array) -> tuple[Any, bool]:

@@ -11,7 +11,7 @@ from depthjax.core._options import at_least, chosen
 
 
 def annealing_schedule(
-    kind: str, *, num_steps: int, num_cycles: int = 1, power: float = 1.0
+    kind: str = "linear", *, num_steps: int, num_cycles: int = 1, power: float = 1.0
 ) -> Callable[[ArrayLike], jax.Array]:
     """Factor of the score term that rises from 0 to 1 over `num_steps`, and stays there.
 

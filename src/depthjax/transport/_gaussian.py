@@ -99,10 +99,9 @@ def laws(function: str, loc_a: ArrayLike, cov_a: ArrayLike, loc_b: ArrayLike, co
 
 
 def map_matrix(cov_a: jax.Array, cov_b: jax.Array) -> jax.Array:
-    """T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2, on the range of A."""
-    root = psd_sqrt(cov_a)
-    inverse = psd_pinv(root)
-    return inverse @ psd_sqrt(root @ cov_b @ root) @ inverse
+    """T = B^1/2 (B^1/2 A B^1/2)^-1/2 B^1/2 with a pseudo-inverse, which a singular A maps out of its range too."""
+    root = psd_sqrt(cov_b)
+    return root @ psd_pinv(psd_sqrt(root @ cov_a @ root), of_root=True) @ root
 
 
 @jax.custom_jvp
@@ -135,7 +134,9 @@ def bures_squared(cov_a: ArrayLike, cov_b: ArrayLike) -> jax.Array:
         ValueError: shapes.
 
     Numerics: as the smallest |A^1/2 - B^1/2 U|_F^2 over rotations, so that close matrices keep their digits. The
-        gradient in A is I - T with T the optimal map, taken on the range of A; no eigenvectors are differentiated.
+        gradient in A is I - T with T the optimal map, without directions that A and B do not share (up to d eps of the
+        largest eigenvalue): at a singular A it is that along all matrices of this rank. No eigenvectors are
+        differentiated.
 
     Source: Bhatia, Jain and Lim, On the Bures-Wasserstein distance between positive definite matrices (2019),
         theorem 1.
@@ -169,7 +170,7 @@ def gaussian_map(loc_a: ArrayLike, cov_a: ArrayLike, loc_b: ArrayLike, cov_b: Ar
 
     Args:
         loc_a: (d,) mean of the source.
-        cov_a: (d, d) its covariance; on directions without mass T is zero.
+        cov_a: (d, d) its covariance; T moves N(loc_a, cov_a) to N(loc_b, cov_b) if its rank reaches that of cov_b.
         loc_b: (d,) mean of the target.
         cov_b: (d, d).
 

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from depthjax.core._options import is_concrete
 from depthjax.numerics import safe_where
 from depthjax.numerics._arguments import floats, log_probs, weights
+from depthjax.transport._order import sorted_measure, sorted_values
 
 
 class Coupling(NamedTuple):
@@ -45,25 +46,6 @@ def _line(function: str, x: ArrayLike, y: ArrayLike) -> list[jax.Array]:
         if array.ndim != 1 or array.shape[0] == 0:
             raise ValueError(f"{function}: {name} has shape {array.shape}, expected (n,) with n >= 1")
     return arrays
-
-
-@jax.custom_jvp
-def sorted_values(x: jax.Array) -> jax.Array:
-    """X (n,) in ascending order, NaN at the ends: sorted as whole numbers of the same order, which is fast on a CPU."""
-    whole = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
-    most = jnp.iinfo(whole).max
-
-    def reflect_negative(bits):
-        return bits ^ jnp.where(bits < 0, jnp.asarray(most, whole), jnp.asarray(0, whole))
-
-    ordered = lax.sort(reflect_negative(lax.bitcast_convert_type(x, whole)))
-    return lax.bitcast_convert_type(reflect_negative(ordered), x.dtype)
-
-
-@sorted_values.defjvp
-def _(primals, tangents):
-    order = jnp.argsort(primals[0])
-    return primals[0][order], tangents[0][order]
 
 
 def _sorted(x: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -103,7 +85,7 @@ def monotone_coupling_1d(
         y_weights: (m,).
 
     Returns:
-        `Coupling`, the plan's entries; n + m of them, some of no mass.
+        `Coupling`, the plan's entries; n + m of them, some of no mass, and all of mass NaN where a point is NaN.
 
     Raises:
         ValueError: shapes, or concrete weights that are negative or do not sum to one.
@@ -117,6 +99,7 @@ def monotone_coupling_1d(
     b = weights(name, "y_weights", y_weights, y.shape[0], y.dtype)
     (x_order, x_levels), (y_order, y_levels) = _sorted(x, a), _sorted(y, b)
     i, j, mass = _merge(x_levels, y_levels)
+    mass = jnp.where(jnp.any(jnp.isnan(x)) | jnp.any(jnp.isnan(y)), jnp.nan, mass)
     return Coupling(x_order[i].astype(jnp.int32), y_order[j].astype(jnp.int32), mass)
 
 
@@ -126,7 +109,7 @@ def line_power(x: jax.Array, y: jax.Array, a: jax.Array | None, b: jax.Array | N
         return jnp.mean(jnp.abs(sorted_values(x) - sorted_values(y)) ** exponent)
     a = jnp.full_like(x, 1.0 / x.shape[0]) if a is None else a
     b = jnp.full_like(y, 1.0 / y.shape[0]) if b is None else b
-    (x, a), (y, b) = (lax.sort(pair, num_keys=1, is_stable=False) for pair in ((x, a), (y, b)))
+    (x, a), (y, b) = sorted_measure(x, a), sorted_measure(y, b)
     i, j, mass = _merge(jnp.cumsum(a), jnp.cumsum(b))
     return jnp.sum(mass * jnp.abs(x[i] - y[j]) ** exponent)
 
@@ -154,8 +137,9 @@ def wasserstein_1d_power(
     Raises:
         ValueError: shapes, a concrete p below 1 or infinite, concrete weights that are negative or do not sum to one.
 
-    Numerics: exact up to rounding, with ties, zero masses and n != m. The gradient in the points is that of the optimal
-        plan, and zero between points that coincide; that in the weights is a dual potential.
+    Numerics: exact up to rounding, with ties, zero masses and n != m. The gradient in the points is that of an optimal
+        plan, in which points that tie share what leaves them, and zero between points that coincide; that in the
+        weights is a dual potential.
 
     Cost: O((n + m) log(n + m)) time, O(n + m) memory.
 

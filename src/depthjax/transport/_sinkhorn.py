@@ -170,8 +170,8 @@ def sinkhorn(
         init: potentials (f, g) to start from; only g is used.
 
     Returns:
-        `SinkhornResult`. Where `tol` is not reached, `converged` is false and f, g, cost, regularised_cost and
-        dual_value are NaN.
+        `SinkhornResult`. Where `tol` is not reached, or epsilon is less than the potentials' rounding, `converged` is
+        false, and with `tol` f, g, cost, regularised_cost and dual_value are NaN.
 
     Raises:
         ValueError: shapes, both or neither of `num_steps` and `tol`, epsilon not positive, concrete masses that are
@@ -204,11 +204,17 @@ def sinkhorn(
         limit = lax.stop_gradient(jnp.asarray(tol, b.dtype))
         f, g, count = iterate_until(frozen, lax.stop_gradient(start), limit, max_steps, scaled=init is None)
     error = row_error(frozen, g, f)
-    converged = error <= limit
+    converged = (error <= limit) & _resolved(frozen, f, g)
     usable = converged if num_steps is None else jnp.isfinite(error)
     return _result(problem, a, b, f, g, usable)._replace(
         marginal_error=error, converged=converged & usable, num_steps=count
     )
+
+
+def _resolved(problem, f, g):
+    """Whether potentials are rounded by less than epsilon, without which their plan is none."""
+    size = jnp.max(jnp.abs(jnp.where(jnp.isfinite(f), f, 0.0))) + jnp.max(jnp.abs(jnp.where(jnp.isfinite(g), g, 0.0)))
+    return jnp.finfo(f.dtype).eps * size <= problem.epsilon
 
 
 def _result(problem, a, b, f, g, usable) -> SinkhornResult:
