@@ -239,6 +239,15 @@ def test_prothero_robinson():
         np.testing.assert_allclose(got.y1, np.cos(1.0), atol=tol)
 
 
+def test_a_state_that_outgrows_the_dtype_is_flagged():
+    """One step past the pole of y' = y^2 the states grow without bound."""
+    ts = np.linspace(0.0, 40.0, 41)
+    for method in (ode.EULER, ode.adams_bashforth(2)):
+        got = ode.solve_fixed(lambda t, y, _: y * y, DTYPE(1), ts, method=method)
+        assert not bool(got.converged)
+        assert np.isfinite(got.ys[1])
+
+
 def test_theta_may_be_traced():
     got = jax.jit(jax.value_and_grad(lambda theta: ode.theta_step(theta, lambda t, y, _: -y, 0.0, 0.5, 1.0).y))(0.4)
     np.testing.assert_allclose(got[0], (1 - 0.2) / (1 + 0.3), rtol=1e-5)

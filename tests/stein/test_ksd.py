@@ -211,6 +211,7 @@ def test_bad_input():
         (lambda: stein.fssd(x, x, x[:, :2], stein.RBF(1.0)), r"expected \(J, 5\)"),
         (lambda: stein.fssd_test(jax.random.key(0), x, x, x, stein.RBF(1.0), num_null=0), "num_null is 0"),
         (lambda: stein.stein_thinning(x, x, stein.RBF(1.0), num_points=0), "num_points is 0"),
+        (lambda: stein.stein_thinning(x, x * np.float32("nan"), stein.RBF(1.0), num_points=2), "scores has NaN in"),
     ]
     for call, message in cases:
         with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ from depthjax.ode._arguments import require_field, state, state_dtype, times
 from depthjax.ode._blocks import block_length, scan_steps
 from depthjax.ode._methods import LMM, Tableau
 from depthjax.ode._multistep import solve_multistep
-from depthjax.ode._solution import Solution, nan_unless
+from depthjax.ode._solution import Solution, ends_finite, nan_unless
 from depthjax.ode._step import Field, is_explicit, step
 from depthjax.ode._tableaus import RK4
 
@@ -63,7 +63,7 @@ def solve_fixed(
 
     Numerics: differentiable to any order (implicit steps to the third) in y0, args, ts and closed-over values; the
         derivative is that of the discrete solution. A failed Newton iteration, or a traced grid that is not uniform
-        under an `LMM`, gives NaN everywhere and `converged` False.
+        under an `LMM`, gives NaN everywhere and `converged` False; so does, for `converged`, a state that overflows.
 
     Cost: memory of the reverse pass for N steps: O(N stages activations) for None, O(N |y|) for "step",
         O(sqrt(N) |y| + activations) for "sqrt" with `save="last"`. Compile time does not grow with N.
@@ -112,7 +112,7 @@ def _one_step(f, y0, ts, args, method, substeps, remat, save, num_newton, newton
         ys = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), y0, later)
     if not is_explicit(method):
         ys = nan_unless(flags[0], ys)
-    return Solution(ts, ys, flags[0], jnp.int32(num_steps), jnp.int32(0), flags[1])
+    return Solution(ts, ys, flags[0] & ends_finite(ys), jnp.int32(num_steps), jnp.int32(0), flags[1])
 
 
 def _intervals(body, carry, t, h, remat):

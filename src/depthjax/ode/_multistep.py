@@ -14,7 +14,7 @@ from depthjax.ode._methods import LMM, Tableau
 from depthjax.ode._newton import newton
 from depthjax.ode._orders import lmm_order, rk_order
 from depthjax.ode._roots import root_condition
-from depthjax.ode._solution import Solution, nan_unless
+from depthjax.ode._solution import Solution, ends_finite, nan_unless
 from depthjax.ode._step import step
 from depthjax.ode._tableaus import DOPRI5, GAUSS6, RK4
 
@@ -156,4 +156,4 @@ def solve_multistep(f, y0, ts, args, method, given, substeps, remat, save, start
     keep = slice(None, None, substeps) if save == "all" else slice(-1, None)
     ys = nan_unless(converged, jax.tree.map(lambda leaf: leaf[keep], states))
     times = ts if save == "all" else ts[-1:]
-    return Solution(times, ys, converged, jnp.int32(num_steps), jnp.int32(0), residual)
+    return Solution(times, ys, converged & ends_finite(ys), jnp.int32(num_steps), jnp.int32(0), residual)

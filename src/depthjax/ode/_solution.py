@@ -11,8 +11,9 @@ class Solution(NamedTuple):
 
     Attributes:
         ts: (n,) times.
-        ys: states; leaves lead with an axis of length n. All NaN where the solver failed.
-        converged: Boolean, whether the solver came to the end.
+        ys: states; leaves lead with an axis of length n. All NaN where the solver failed; where a state outgrew the
+            dtype, what came before it is kept.
+        converged: Boolean, whether the solver came to the end, at a finite state.
         num_steps: steps taken, accepted and rejected.
         num_rejected: steps rejected.
         residual: largest defect of the implicit equations; 0 for explicit methods.
@@ -52,3 +53,9 @@ class StepResult(NamedTuple):
 def nan_unless(converged: jax.Array, tree: Any) -> Any:
     """`tree`, or NaN with NaN derivatives."""
     return jax.tree.map(lambda leaf: leaf * jnp.where(converged, 1.0, jnp.nan).astype(leaf.dtype), tree)
+
+
+def ends_finite(ys: Any) -> jax.Array:
+    """() bool, whether the last of the states along the leading axis is finite."""
+    ok = [jnp.all(jnp.isfinite(leaf[-1])) for leaf in jax.tree.leaves(ys)]
+    return jnp.all(jnp.stack(ok)) if ok else jnp.ones((), bool)

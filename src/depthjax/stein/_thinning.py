@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least
+from depthjax.core._options import at_least, is_concrete
 from depthjax.stein._arguments import accumulated, points_and_scores, require_kernel
 from depthjax.stein._gram import diagonal
 from depthjax.stein._kernel import Kernel
@@ -22,10 +23,10 @@ def stein_thinning(x: ArrayLike, scores: ArrayLike, kernel: Kernel, *, num_point
         num_points: static, indices to choose.
 
     Returns:
-        (num_points,) int32.
+        (num_points,) int32; a point with NaN, or with a score that is NaN, is not chosen where another can be.
 
     Raises:
-        ValueError: shapes, or num_points below 1.
+        ValueError: shapes, num_points below 1, or concrete points or scores that are NaN.
 
     Cost:
         O(n d num_points) time, O(n) memory.
@@ -36,9 +37,12 @@ def stein_thinning(x: ArrayLike, scores: ArrayLike, kernel: Kernel, *, num_point
     require_kernel("stein_thinning", kernel)
     at_least("stein_thinning", "num_points", num_points, 1)
     x, scores = accumulated(*points_and_scores("stein_thinning", x, scores))
+    for name, value in (("x", x), ("scores", scores)):
+        if is_concrete(value) and np.any(np.isnan(value)):
+            raise ValueError(f"stein_thinning: {name} has NaN in {int(np.any(np.isnan(value), axis=1).sum())} rows")
 
     def step(total, _):
-        index = jnp.argmin(total).astype(jnp.int32)
+        index = jnp.argmin(jnp.where(jnp.isnan(total), jnp.inf, total)).astype(jnp.int32)
         chosen = (jax.lax.dynamic_slice_in_dim(a, index, 1) for a in (x, scores))
         return total + kernel._stein_fn(*chosen)(x, scores)[:, 0], index
 
