@@ -7,6 +7,7 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, chosen
@@ -15,6 +16,13 @@ from depthjax.ode._arguments import require_field, scalar_time, state, state_dty
 from depthjax.ode._solution import Solution, nan_unless
 
 _NAME = "solve_ivp"
+
+
+def _kencarp4():
+    """By the chord method, as diffrax's default iteration stalls here at tolerances of 1e-7."""
+    return diffrax.KenCarp4(root_finder=diffrax.with_stepsize_controller_tols(optimistix.Chord)())
+
+
 SOLVERS: dict[str, Callable[[], Any]] = {
     "euler": lambda: diffrax.HalfSolver(diffrax.Euler()),
     "midpoint": diffrax.Midpoint,
@@ -27,7 +35,7 @@ SOLVERS: dict[str, Callable[[], Any]] = {
     "implicit_euler": diffrax.ImplicitEuler,
     "kvaerno3": diffrax.Kvaerno3,
     "kvaerno5": diffrax.Kvaerno5,
-    "kencarp4": diffrax.KenCarp4,
+    "kencarp4": _kencarp4,
 }
 ADJOINTS: dict[str, Callable[[], Any]] = {
     "recursive": diffrax.RecursiveCheckpointAdjoint,
