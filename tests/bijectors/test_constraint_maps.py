@@ -51,6 +51,9 @@ def test_biject_to_is_the_raw_map(name):
 NO_IMAGES = {
     "simplex off by a tenth": (bij.SoftmaxCentered(3), [0.2, 0.3, 0.4]),
     "broken stick": (bij.StickBreaking(3), [0.2, 0.3, 0.4]),
+    "negative share": (bij.SoftmaxCentered(3), [0.6, 0.6, -0.2]),
+    "negative stick": (bij.StickBreaking(3), [0.6, 0.6, -0.2]),
+    "negative pivot": (bij.LowerCholesky(2), [[1.0, 0.0], [0.6, -0.8]]),
     "entry above the diagonal": (bij.LowerCholesky(2), [[1.0, 0.5], [0.6, 0.8]]),
     "row of norm 1/2": (bij.CorrCholesky(2), [[1.0, 0.0], [0.3, 0.4]]),
     "negative diagonal": (bij.CorrCholesky(2), [[1.0, 0.0], [0.6, -0.8]]),

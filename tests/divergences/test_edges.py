@@ -104,3 +104,11 @@ def test_slope_of_the_conjugate_of_jeffreys_is_the_ratio():
     slope = jax.vmap(jax.grad(generator.conjugate))(jnp.maximum(generator.optimal_critic(u), -1e20))
     np.testing.assert_allclose(slope[1:], np.exp(np.asarray(u[1:], np.float64)), rtol=1e3 * EPS)
     assert np.isfinite(np.asarray(slope)).all()
+
+
+def test_renyi_gradients_between_scales_far_apart():
+    """From N(0, t^2) to N(0, 1) it is log(a + (1 - a) t^2)/(2 (1 - a)) - log t; float32, whose powers overflow."""
+    zero, eye, order, scale = np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 0.7, 3000.0
+    slope = jax.grad(lambda t: dv.renyi_mvn(zero, t * eye, zero, eye, order=order))(np.float32(scale))
+    mixed = order + (1 - order) * scale**2
+    np.testing.assert_allclose(slope, 2 * (scale / mixed - 1 / scale), rtol=1e-5)

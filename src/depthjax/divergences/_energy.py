@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least
-from depthjax.divergences._mmd import all_pairs, unit_of
+from depthjax.divergences._mmd import all_pairs
 from depthjax.numerics import pairwise_squared_distance, safe_sqrt
 from depthjax.numerics._arguments import samples, weights
+from depthjax.numerics._safe import unit_of
 
 
 def _distance(x, y):

@@ -88,11 +88,11 @@ _MOST_IN_SERIES, _TERMS = 1 / 64, 8
 
 
 def _log_det_slope(step: jax.Array, excess: jax.Array) -> jax.Array:
-    """log|I + s E|/s by its series in s E, of norm at most 1/64."""
+    """log|I + s E|/s = sum_k (-1)^(k + 1) tr E (s E)^(k - 1)/k for s E of norm at most 1/64."""
     power, total = excess, jnp.zeros((), excess.dtype)
     for order in range(1, _TERMS + 1):
-        total = total - (-1) ** order * step ** (order - 1) * jnp.trace(power) / order
-        power = jnp.matmul(power, excess, precision=HIGHEST)
+        total = total - (-1) ** order * jnp.trace(power) / order
+        power = jnp.matmul(power, step * excess, precision=HIGHEST)
     return total
 
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from depthjax.core._options import at_least, chosen, positive
 from depthjax.numerics import pairwise_squared_distance
 from depthjax.numerics._arguments import floats, samples, weights
+from depthjax.numerics._safe import unit_of
 
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]
 _TILE = 2**18
@@ -41,12 +42,6 @@ def median_bandwidth(x: ArrayLike, y: ArrayLike) -> jax.Array:
     rows, columns = jnp.triu_indices(pooled.shape[0], 1)
     median = unit * jnp.median(jnp.sqrt(pairwise_squared_distance(pooled, pooled)[rows, columns]))
     return jnp.where(median == 0.0, 1.0, median)
-
-
-def unit_of(*points):
-    """Size of the largest coordinate, in units of which no square overflows or vanishes; without derivative."""
-    size = jnp.max(jnp.stack([jnp.max(jnp.abs(jax.lax.stop_gradient(v))) for v in points]))
-    return jnp.where((size > 0.0) & jnp.isfinite(size), size, 1.0)
 
 
 def _pairwise(kernel: Kernel):

@@ -183,10 +183,10 @@ _CONTOURS = {
     ),
     jax.nn.sigmoid: Contour(_sigmoid, lambda x: _tanh(0.5 * x), 0.5, _bend_softplus, 1.0, tables.softplus_table),
     activations._gelu_slope: Contour(
-        _gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, tables.gelu_table, zero=-0.7517915246935645
+        _gelu_slope, _gelu_rise, 0.5, _bend_gelu, _GELU_TOP**2, tables.gelu_table, zero=tables.GELU_ZERO
     ),
     activations._silu_slope: Contour(
-        _silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, tables.silu_table, zero=-1.2784645427610738
+        _silu_slope, _silu_rise, 0.5, _bend_silu, _SILU_TOP**2, tables.silu_table, zero=tables.SILU_ZERO
     ),
 }
 _HALF_CONTOURS = {

@@ -15,8 +15,9 @@ _RATIO = 8.0
 _TO_TOP, _TO_ZERO = 4, 8
 # d leaves the range of doubles where log d is this.
 _DEEP, _CHANGE = -706.0, 9.0
-_GELU_ZERO, _GELU_TOP = -0.7517915246935645, math.sqrt(2.0)
-_SILU_ZERO, _SILU_TOP = -1.2784645427610738, 2.399357280520547
+# Where phi' is zero and where phi'^2 is largest.
+GELU_ZERO, _GELU_PEAK = -0.7517915246935645, math.sqrt(2.0)
+SILU_ZERO, _SILU_PEAK = -1.2784645427610738, 2.399357280520547
 
 
 class Table(NamedTuple):
@@ -126,10 +127,10 @@ def softplus_table() -> Table:
 def gelu_table() -> Table:
     """For the square of Phi(x) + x Phi'(x)."""
     left = _far(-2.3 - 0.32j, 1.0, 2.0, lambda x: 0.98 / x)
-    ends = _chain(*left) + _towards(-_GELU_TOP, left[0], 3)
-    ends += _towards(-_GELU_TOP, -1.08 + 0.16j, 3) + _towards(_GELU_ZERO, -1.08 + 0.16j, _TO_ZERO)
-    ends += _towards(_GELU_ZERO, -0.3 - 0.3j, _TO_ZERO) + _chain(-0.3 - 0.3j, 0.35 - 0.5j)
-    ends += _towards(_GELU_TOP, 0.35 - 0.5j, _TO_TOP) + _towards(_GELU_TOP, 2.2 + 0.45j, _TO_TOP)
+    ends = _chain(*left) + _towards(-_GELU_PEAK, left[0], 3)
+    ends += _towards(-_GELU_PEAK, -1.08 + 0.16j, 3) + _towards(GELU_ZERO, -1.08 + 0.16j, _TO_ZERO)
+    ends += _towards(GELU_ZERO, -0.3 - 0.3j, _TO_ZERO) + _chain(-0.3 - 0.3j, 0.35 - 0.5j)
+    ends += _towards(_GELU_PEAK, 0.35 - 0.5j, _TO_TOP) + _towards(_GELU_PEAK, 2.2 + 0.45j, _TO_TOP)
     ends += _chain(2.2 + 0.45j, 3.0 + 0.5j, 4.2 + 0.4j, 6.0 + 0.29j, 7.5 + 0.22j, 9.0 + 0.0j)
     return _table(_gelu_slope, ends, 6, lowest=0.1)
 
@@ -137,10 +138,10 @@ def gelu_table() -> Table:
 def silu_table() -> Table:
     """For the square of the derivative of x/(1 + exp(-x))."""
     left = _far(-5.0 - 0.8j, 2.0, 1.0, lambda x: -1.0 + 0.0 * x)
-    ends = _chain(*left) + _chain(-4.0 - 0.6j, left[0]) + _towards(-_SILU_TOP, -4.0 - 0.6j, 3)
-    ends += _towards(-_SILU_TOP, -1.85 + 0.3j, 3) + _towards(_SILU_ZERO, -1.85 + 0.3j, _TO_ZERO)
-    ends += _towards(_SILU_ZERO, -0.5 - 0.5j, _TO_ZERO) + _chain(-0.5 - 0.5j, 0.6 - 0.8j)
-    ends += _towards(_SILU_TOP, 0.6 - 0.8j, _TO_TOP) + _towards(_SILU_TOP, 4.0 + 0.9j, _TO_TOP)
+    ends = _chain(*left) + _chain(-4.0 - 0.6j, left[0]) + _towards(-_SILU_PEAK, -4.0 - 0.6j, 3)
+    ends += _towards(-_SILU_PEAK, -1.85 + 0.3j, 3) + _towards(SILU_ZERO, -1.85 + 0.3j, _TO_ZERO)
+    ends += _towards(SILU_ZERO, -0.5 - 0.5j, _TO_ZERO) + _chain(-0.5 - 0.5j, 0.6 - 0.8j)
+    ends += _towards(_SILU_PEAK, 0.6 - 0.8j, _TO_TOP) + _towards(_SILU_PEAK, 4.0 + 0.9j, _TO_TOP)
     ends += _chain(4.0 + 0.9j, 6.0 + 1.3j, *(x + 1.5j for x in np.arange(10.0, 42.0, 5.0)), 44.0 + 0.0j)
     return _table(_silu_slope, ends, 6)
 

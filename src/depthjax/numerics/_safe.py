@@ -114,6 +114,12 @@ def clip_open(x: ArrayLike, low: ArrayLike, high: ArrayLike) -> jax.Array:
     return _clip_straight_through(x, _next_up(lax.stop_gradient(low)), -_next_up(-lax.stop_gradient(high)))
 
 
+def unit_of(*points: jax.Array) -> jax.Array:
+    """Size of the largest coordinate, in units of which no square overflows or vanishes; without derivative."""
+    size = jnp.max(jnp.stack([jnp.max(jnp.abs(jax.lax.stop_gradient(v))) for v in points]))
+    return jnp.where((size > 0.0) & jnp.isfinite(size), size, 1.0)
+
+
 _MOST_IN_HALVES = 64  # axes; a loop of two long bodies is the fastest on processors, but longer to compile
 
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, chosen
 from depthjax.numerics import pairwise_squared_distance
+from depthjax.numerics._safe import unit_of
 from depthjax.stein._arguments import accumulated, points_and_scores
 
 CONVENTIONS = ("liu_wang", "numpyro", "median", "half_median")
@@ -44,8 +45,7 @@ def median_bandwidth(x: ArrayLike, *, convention: str, max_points: int = 2048) -
     if n < 2:
         return jnp.ones((), dtype)
     (some,) = accumulated(jax.lax.stop_gradient(x[:: -(-n // max_points)]))
-    size = jnp.max(jnp.abs(some))
-    unit = jnp.where((size > 0.0) & jnp.isfinite(size), size, 1.0)  # in which no square overflows or vanishes
+    unit = unit_of(some)
     r2 = pairwise_squared_distance(some / unit, some / unit)
     if convention == "liu_wang":
         square = jnp.median(r2) / (2.0 * math.log(n + 1))
