@@ -13,6 +13,7 @@ from depthjax.distributions._gaussian_algebra import HIGHEST, log_diagonal, solv
 from depthjax.distributions._mixture_base import MixtureBase
 from depthjax.distributions._multivariate_normal import _HALF_LOG_2PI
 from depthjax.distributions._not_nan import not_nan
+from depthjax.latent._columns import column_sums
 
 COVARIANCES = ("full", "diagonal", "spherical", "tied")
 
@@ -80,7 +81,7 @@ def log_joint(model: GaussianMixture, x: jax.Array) -> jax.Array:
     def one(part):
         loc, factor = part
         z = solve_lower(factor, (x - loc[None]).T)
-        return -0.5 * jnp.sum(z * z, axis=0) - log_diagonal(factor) - _HALF_LOG_2PI * loc.size
+        return -0.5 * column_sums(z * z) - log_diagonal(factor) - _HALF_LOG_2PI * loc.size
 
     return model._log_weights()[:, None] + jax.lax.map(one, (model.locs, model.scale_trils))
 

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import chosen, is_concrete
 from depthjax.distributions._gaussian_algebra import HIGHEST
+from depthjax.latent._columns import softmax_and_log_sum
 from depthjax.latent._data import centred, points
 from depthjax.latent._em import FitResult, maximise
 from depthjax.latent._floor import floored_factor
@@ -42,12 +43,8 @@ def gmm_e_step(model: GaussianMixture, x: ArrayLike) -> tuple[jax.Array, jax.Arr
     Source:
         Bishop (2006), eq. 9.13.
     """
-    return _responsibilities(model, points("gmm_e_step", x, model.event_shape[0]))
-
-
-def _responsibilities(model, x):
-    joint = log_joint(model, x)
-    return jax.nn.softmax(joint, axis=0).T, jax.nn.logsumexp(joint, axis=0)
+    shares, log_prob = softmax_and_log_sum(log_joint(model, points("gmm_e_step", x, model.event_shape[0])))
+    return shares.T, log_prob
 
 
 def gmm_m_step(
@@ -94,7 +91,8 @@ def gmm_m_step(
             f"gmm_m_step: responsibilities have a negative entry {np.asarray(responsibilities).min():.6g}, expected "
             f"nonnegative ones"
         )
-    return _maximised(x, jnp.where(responsibilities >= 0, responsibilities, jnp.nan), covariance, covariance_floor)[0]
+    shares = jnp.where(responsibilities >= 0, responsibilities, jnp.nan).T
+    return _maximised(x, shares, covariance, covariance_floor)[0]
 
 
 def _check_options(function, covariance, covariance_floor):
@@ -103,15 +101,15 @@ def _check_options(function, covariance, covariance_floor):
         raise ValueError(f"{function}: covariance_floor is {covariance_floor}, expected a positive number")
 
 
-def _maximised(x, responsibilities, covariance, floor):
-    """The mixture, which components have points (k,), and which covariances are above the floor (k,)."""
+def _maximised(x, shares, covariance, floor):
+    """From shares (k, n): the mixture, which components have points (k,), and which covariances are above the floor."""
     count, size = x.shape
-    masses = jnp.sum(responsibilities, axis=0)
+    masses = jnp.sum(shares, axis=1)
     held = ~(masses <= jnp.finfo(x.dtype).eps * count)
-    shares = jnp.where(held, masses, 1.0)
-    weights = jnp.where(held[None], responsibilities / shares[None], 1.0 / count)
+    totals = jnp.where(held, masses, 1.0)
+    weights = jnp.where(held[:, None], shares / totals[:, None], 1.0 / count)
     centre, rest = centred(x)
-    means = jnp.matmul(weights.T, rest, precision=HIGHEST)
+    means = jnp.matmul(weights, rest, precision=HIGHEST)
 
     def scatter(part):
         mean, weight = part
@@ -122,8 +120,8 @@ def _maximised(x, responsibilities, covariance, floor):
             return jnp.broadcast_to(jnp.sum(weight[:, None] * z * z) / size, (size,))
         return jnp.matmul(z.T, weight[:, None] * z, precision=HIGHEST)
 
-    factors, sound = _factors(jax.lax.map(scatter, (means, weights.T)), covariance, floor, jnp.where(held, masses, 0.0))
-    logits = jnp.where(held, jnp.log(shares), -jnp.inf)
+    factors, sound = _factors(jax.lax.map(scatter, (means, weights)), covariance, floor, jnp.where(held, masses, 0.0))
+    logits = jnp.where(held, jnp.log(totals), -jnp.inf)
     return GaussianMixture(logits, centre[None] + means, factors), held, sound
 
 
@@ -235,16 +233,16 @@ def gmm_fit(
     start = _initial(key, x, k) if init is None else jax.tree.map(lambda v: v.astype(x.dtype), init)
 
     def e_step(model):
-        responsibilities, log_prob = _responsibilities(model, x)
-        return responsibilities, jnp.mean(log_prob)
+        shares, log_prob = softmax_and_log_sum(log_joint(model, x))
+        return shares, jnp.mean(log_prob)
 
     m_step = functools.partial(_kept_step, x, covariance, covariance_floor)
     return maximise("gmm_fit", start, e_step, m_step, num_steps=num_steps, tol=tol)
 
 
-def _kept_step(x, covariance, floor, model, responsibilities):
+def _kept_step(x, covariance, floor, model, shares):
     """M-step under the constraint that empty components stay as they are, weights included."""
-    new, held, sound = _maximised(x, responsibilities, covariance, floor)
+    new, held, sound = _maximised(x, shares, covariance, floor)
     old = model._log_weights()
     spared = jnp.log1p(-jnp.sum(jnp.where(held, 0.0, jnp.exp(old))))
     logits = jnp.where(held, jax.nn.log_softmax(new.logits) + spared, old)
