@@ -1,15 +1,14 @@
-"""Exact, sliced and entropic transport beside SciPy, where installed, and beside plain forms in JAX.
+"""Exact, sliced and entropic transport beside ott, POT and SciPy, where installed, and plain forms in JAX.
 
-Run with `--quick` for fewer rounds. SciPy works on the host in float64, and its times include the copies.
+Run with `--quick` for fewer rounds. SciPy and POT work on the host, and their times include the copies.
 """
 
 import argparse
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from _peers import available
+import _transport_peers as peers
 from depthjax import transport
 from harness import Comparison, compare, save
 
@@ -27,12 +26,8 @@ def line(num_points: int, *, seconds: float) -> list[Comparison]:
     x, y, a, b = (jax.random.normal(k, (num_points,)) for k in jax.random.split(jax.random.key(0), 4))
     args = (x, y + 0.5, jax.nn.softmax(a), jax.nn.softmax(b))
     ours = {"depthjax": transport.wasserstein_1d, "|F - G|": by_cumulated_weights}
-    values = {name: jax.jit(fn) for name, fn in ours.items()}
-    if available("scipy"):
-        from scipy.stats import wasserstein_distance
-
-        values["scipy"] = lambda *args: jnp.asarray(wasserstein_distance(*map(np.asarray, args)))
-    slopes = {name: jax.value_and_grad(fn, argnums=(0, 1)) for name, fn in ours.items()}
+    values = {name: jax.jit(fn) for name, fn in ours.items()} | peers.line_values()
+    slopes = {name: jax.value_and_grad(fn, argnums=(0, 1)) for name, fn in ours.items()} | peers.line_slopes()
     size = f"n = {num_points}, weighted"
     return [
         compare(values, args, title=f"W1 on the line, {size}", seconds=seconds, jit=False),
@@ -52,13 +47,14 @@ def slices(num_points: int, dim: int, num_projections: int, *, seconds: float) -
     keys = jax.random.split(jax.random.key(1), 3)
     x, y = (jax.random.normal(key, (num_points, dim)) for key in keys[:2])
     candidates = {
-        "depthjax": lambda key, x, y: (
-            transport.sliced_wasserstein_power(key, x, y, num_projections=num_projections).value
+        "depthjax": jax.jit(
+            lambda key, x, y: transport.sliced_wasserstein_power(key, x, y, num_projections=num_projections).value
         ),
-        "all at once": lambda key, x, y: all_slices(key, x, y, num_projections),
+        "all at once": jax.jit(lambda key, x, y: all_slices(key, x, y, num_projections)),
+        **peers.slices(num_projections),
     }
     title = f"sliced W2^2, n = {num_points}, d = {dim}, {num_projections} directions"
-    return compare(candidates, (keys[2], x, y), title=title, seconds=seconds)
+    return compare(candidates, (keys[2], x, y), title=title, seconds=seconds, jit=False)
 
 
 def unrolled(cost, epsilon, num_steps):
@@ -88,8 +84,21 @@ def entropic(size: int, batch: int, num_steps: int, *, seconds: float) -> Compar
     candidates = {
         "depthjax": graded(lambda c: transport.sinkhorn(c, epsilon=0.5, num_steps=num_steps).dual_value),
         "unrolled": graded(lambda c: unrolled(c, 0.5, num_steps)),
+        **{name: graded(value) for name, value in peers.sinkhorn_values(0.5, num_steps).items()},
     }
     title = f"Sinkhorn, value and gradient, {batch} of {size} x {size}, {num_steps} steps"
+    return compare(candidates, (cost,), title=title, seconds=seconds)
+
+
+def to_tolerance(size: int, epsilon: float, tol: float, *, seconds: float) -> Comparison:
+    """The potentials at a marginal error, from nothing."""
+    x, y = (jax.random.normal(key, (size, 2)) for key in jax.random.split(jax.random.key(3)))
+    cost = jnp.sum((x[:, None] - y[None]) ** 2, axis=-1)
+    candidates = {
+        "depthjax": lambda c: transport.sinkhorn(c, epsilon=epsilon, tol=tol, max_steps=10000)[:2],
+        **peers.sinkhorn_to_tolerance(epsilon, tol),
+    }
+    title = f"Sinkhorn, {size} x {size}, epsilon = {epsilon}, marginal error {tol}"
     return compare(candidates, (cost,), title=title, seconds=seconds)
 
 
@@ -106,6 +115,8 @@ def main():
         tables.append(slices(n, d, count, seconds=seconds))
     for size, batch in ((20, 64), (100, 1)) if quick else ((20, 64), (100, 1), (1_000, 1)):
         tables.append(entropic(size, batch, 50, seconds=seconds))
+    for size in (100,) if quick else (100, 1_000):
+        tables += [to_tolerance(size, epsilon, 1e-3, seconds=seconds) for epsilon in (0.5, 0.05)]
     print(f"\nsaved: {save('transport', tables).name}")
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from scipy import optimize
+from scipy import optimize, special
 
 from depthjax import transport as ot
 
@@ -78,6 +78,26 @@ def test_plans_have_their_marginals():
 
 
 @VALUES
+@VALUES
+def test_scalings_are_updates_in_the_log_domain():
+    rng = np.random.default_rng(4)
+    cost = rng.uniform(size=(7, 5)) * np.logspace(-3, 3, 7)[:, None]
+    cost[2, 3] = np.inf
+    a, b = rng.dirichlet(np.ones(7)), rng.dirichlet(np.ones(5))
+    a[0], b[1], b[2] = 0.0, 0.0, 1e-12
+    a, b = a / a.sum(), b / b.sum()
+    fit = jax.jit(lambda epsilon: ot.sinkhorn(cost, a, b, epsilon=epsilon, num_steps=64)[:2])
+    with np.errstate(divide="ignore"):
+        log_a, log_b = np.log(a), np.log(b)
+    for epsilon in (1e3, 1.0, 1e-2, 1e-4):
+        g = np.zeros(5)
+        for _ in range(64):
+            f = -epsilon * special.logsumexp((g[None] - cost) / epsilon + log_b[None], axis=1)
+            g = -epsilon * special.logsumexp((f[:, None] - cost) / epsilon + log_a[:, None], axis=0)
+        for ours, theirs in zip(fit(epsilon), (f, g), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12 * max(epsilon, 1.0))
+
+
 def test_zero_masses_and_forbidden_pairs():
     cost, a, b = problem(1)
     a[2], b[0] = 0.0, 0.0

@@ -1,14 +1,10 @@
-"""Entropic dual potentials: the iteration, and derivatives by the implicit function theorem."""
+"""Entropic dual potentials: their updates, and derivatives by the implicit function theorem."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.scipy.special import logsumexp
-
-_CHECK_EVERY = 10
-_HALVINGS = 24
 
 
 class Problem(NamedTuple):
@@ -43,48 +39,6 @@ def row_error(problem: Problem, g: jax.Array, f: jax.Array) -> jax.Array:
     drift = (f - update_f(problem, g)) / problem.epsilon
     a = jnp.exp(problem.log_a)
     return jnp.sum(jnp.where(a == 0.0, 0.0, a * jnp.abs(jnp.expm1(jnp.where(a == 0.0, 0.0, drift)))))
-
-
-def iterate(problem: Problem, start: jax.Array, num_steps: int) -> tuple[jax.Array, jax.Array]:
-    """(f, g) after a fixed number of pairs of updates, from a start for g."""
-
-    def step(_, state):
-        f = update_f(problem, state[1])
-        return f, update_g(problem, f)
-
-    return lax.fori_loop(0, num_steps, step, (jnp.zeros_like(problem.log_a), start))
-
-
-def _scaled_start(problem: Problem, start: jax.Array) -> jax.Array:
-    """G after a few updates at each of a falling sequence of strengths, which long distances need."""
-    finite = jnp.where(jnp.isfinite(problem.cost), problem.cost, 0.0)
-    widest = jnp.max(finite) - jnp.min(finite)
-
-    def cool(g, k):
-        warm = problem._replace(epsilon=jnp.maximum(problem.epsilon, widest * 0.5**k))
-        return lax.cond(warm.epsilon > problem.epsilon, lambda: iterate(warm, g, 3)[1], lambda: g), None
-
-    return lax.scan(cool, start, jnp.arange(1, _HALVINGS + 1, dtype=start.dtype))[0]
-
-
-def iterate_until(
-    problem: Problem, start: jax.Array, tol: jax.Array, max_steps: int, *, scaled: bool
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(f, g) at a marginal error of at most `tol`, or after `max_steps`, and the number of pairs of updates."""
-    start = _scaled_start(problem, start) if scaled else start
-
-    def cond(state):
-        _, _, error, count = state
-        return ~(error <= tol) & (count < max_steps)
-
-    def body(state):
-        _, g, _, count = state
-        f, g = iterate(problem, g, _CHECK_EVERY)
-        return f, g, row_error(problem, g, f), count + _CHECK_EVERY
-
-    begin = (jnp.zeros_like(problem.log_a), start, jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0, jnp.int32))
-    f, g, _, count = lax.while_loop(cond, body, begin)
-    return f, g, count
 
 
 @jax.custom_jvp

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import at_least, positive
 from depthjax.numerics._arguments import floats, weights
-from depthjax.transport._potentials import Problem, attach, iterate, iterate_until, log_plan, row_error
+from depthjax.transport._iteration import iterate, iterate_until
+from depthjax.transport._potentials import Problem, attach, log_plan, row_error
 
 
 class SinkhornResult(NamedTuple):
@@ -104,7 +105,7 @@ def _rounded(plan, a, b):
     short_a = jnp.maximum(a - jnp.sum(plan, axis=1), 0.0)
     short_b = jnp.maximum(b - jnp.sum(plan, axis=0), 0.0)
     missing = jnp.sum(short_a)
-    some = missing > 0.0
+    some = missing > 4 * jnp.finfo(plan.dtype).eps
     return plan + jnp.where(some, short_a / jnp.where(some, missing, 1.0), 0.0)[:, None] * short_b[None, :]
 
 
@@ -156,7 +157,7 @@ def sinkhorn(
 ) -> SinkhornResult:
     """Optimal transport with entropy, min <P, C> + epsilon KL(P | a b^T) over plans P with marginals a and b.
 
-    Alternates f_i = -epsilon log sum_j exp((g_j - C_ij)/epsilon) b_j and its mirror image in the log domain.
+    Alternates f_i = -epsilon log sum_j exp((g_j - C_ij)/epsilon) b_j and its mirror image.
 
     Args:
         cost: (n, m) C, inf allowed for forbidden pairs.
@@ -164,8 +165,8 @@ def sinkhorn(
         b: (m,).
         epsilon: () strength of the entropy, in the unit of the cost.
         num_steps: static number of pairs of updates; exactly one of this and `tol` is given.
-        tol: () marginal error to reach. The iteration then starts at a large epsilon and halves it, and is checked at
-            every tenth pair of updates.
+        tol: () marginal error to reach. Where epsilon is small beside the costs the iteration then starts at a large
+            one and lowers it.
         max_steps: static bound on the pairs of updates with `tol`.
         init: potentials (f, g) to start from; only g is used.
 
@@ -178,6 +179,8 @@ def sinkhorn(
             negative or do not sum to one.
 
     Numerics:
+        Updates in the log domain, and between them scalings of the plan as long as they stay near one, which need no
+        exponentials: no cost or epsilon overflows.
         Costs derive from the rounded plan, so none is below what is possible. Derivatives do not depend on the number
         of iterations: `dual_value` and `regularised_cost` have those of the optimum (the plan, in C), f, g and `cost`
         those of the fixed point; to every order, forward and reverse. With `num_steps` too few they are those of the
@@ -188,7 +191,8 @@ def sinkhorn(
         matrix.
 
     Source:
-        Cuturi, Sinkhorn Distances (2013); Peyre and Cuturi, Computational Optimal Transport (2019), section 4.4.
+        Cuturi, Sinkhorn Distances (2013); Peyre and Cuturi, Computational Optimal Transport (2019), section 4.4;
+        Schmitzer, Stabilized sparse scaling algorithms for entropy regularized transport problems (2019), section 3.
     """
     require_one_rule("sinkhorn", num_steps, tol, max_steps)
     problem, a, b = make_problem("sinkhorn", cost, a, b, epsilon)
@@ -202,7 +206,7 @@ def sinkhorn(
         limit = jnp.asarray(1e-3, b.dtype)
     else:
         limit = lax.stop_gradient(jnp.asarray(tol, b.dtype))
-        f, g, count = iterate_until(frozen, lax.stop_gradient(start), limit, max_steps, scaled=init is None)
+        f, g, count = iterate_until(frozen, lax.stop_gradient(start), limit, max_steps, cooled=init is None)
     error = row_error(frozen, g, f)
     converged = (error <= limit) & _resolved(frozen, f, g)
     usable = converged if num_steps is None else jnp.isfinite(error)
