@@ -27,8 +27,15 @@ def line_values() -> dict[str, Callable]:
 
 
 def line_slopes() -> dict[str, Callable]:
-    """The value of W1 with its gradient in the points, where the peer has derivatives."""
-    return {"ott": jax.value_and_grad(_ott_line, argnums=(0, 1))} if available("ott") else {}
+    """The value of W1 with its gradient in the points, where the peer has derivatives (POT's are JAX's own)."""
+    peers = {}
+    if available("ott"):
+        peers["ott"] = jax.value_and_grad(_ott_line, argnums=(0, 1))
+    if available("ot"):
+        import ot
+
+        peers["POT, wasserstein_1d"] = jax.value_and_grad(lambda *args: ot.wasserstein_1d(*args), argnums=(0, 1))
+    return peers
 
 
 def _on_host(fn):
