@@ -72,6 +72,8 @@ def times(function: str, ts: Any, dtype: Any) -> jax.Array:
         if not ((steps > 0).all() or (steps < 0).all()):
             i = int(np.argmax(steps * np.sign(steps.sum()) <= 0))
             raise ValueError(f"{function}: ts is not strictly monotone at index {i + 1}; sort it and drop repeats")
+        with jax.ensure_compile_time_eval():
+            return jnp.asarray(ts).astype(dtype)
     return jnp.asarray(ts).astype(dtype)
 
 

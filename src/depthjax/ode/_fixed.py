@@ -1,12 +1,13 @@
 """Solutions on a fixed grid, as one scan."""
 
+import contextlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from depthjax.core._options import at_least, chosen
+from depthjax.core._options import at_least, chosen, is_concrete
 from depthjax.ode._arguments import require_field, state, state_dtype, times
 from depthjax.ode._blocks import block_length, scan_steps
 from depthjax.ode._methods import LMM, Tableau
@@ -99,9 +100,7 @@ def _one_step(f, y0, ts, args, method, substeps, remat, save, num_newton, newton
             converged = converged & done.converged
         return (done.y, (converged, residual)), done.y
 
-    h = jnp.diff(ts) / substeps
-    t = ts[:-1, None] + h[:, None] * jnp.arange(substeps, dtype=ts.dtype)[None, :]
-    h = jnp.broadcast_to(h[:, None], t.shape)
+    t, h = _substeps(ts, substeps)
     num_steps = t.size
     if save == "last":
         block = block_length(_NAME, remat, num_steps)
@@ -113,6 +112,14 @@ def _one_step(f, y0, ts, args, method, substeps, remat, save, num_newton, newton
     if not is_explicit(method):
         ys = nan_unless(flags[0], ys)
     return Solution(ts, ys, flags[0] & ends_finite(ys), jnp.int32(num_steps), jnp.int32(0), flags[1])
+
+
+def _substeps(ts, substeps):
+    """Starts and lengths of the steps in each interval, both (n - 1, substeps); constants where the times are."""
+    with jax.ensure_compile_time_eval() if is_concrete(ts) else contextlib.nullcontext():
+        h = jnp.diff(ts) / substeps
+        t = ts[:-1, None] + h[:, None] * jnp.arange(substeps, dtype=ts.dtype)[None, :]
+        return t, jnp.broadcast_to(h[:, None], t.shape)
 
 
 def _intervals(body, carry, t, h, remat):
