@@ -8,7 +8,8 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
 from depthjax.distributions._beta import Beta
-from depthjax.distributions._gamma import log_density, log_density_from_log
+from depthjax.distributions._dirichlet_density import log_density, log_gamma_excess
+from depthjax.distributions._gamma import log_density_from_log
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._mean_roots import dirichlet_concentration
 from depthjax.numerics import clip_open, stirling_error
@@ -57,19 +58,8 @@ class Dirichlet(Distribution, ExponentialFamily):
     def _total(self):
         return jnp.sum(self.concentration)
 
-    def _offset(self):
-        """Log Gamma(n) - n log n + n for the total n."""
-        total = self._total()
-        return stirling_error(total) - 0.5 * jnp.log(total) + _HALF_LOG_2PI
-
     def _log_prob(self, x):
-        inside = constraints.simplex.contains(x)
-        safe = jnp.where(inside, x, 1.0 / x.size)
-        rate = jnp.broadcast_to(self._total(), x.shape)
-        surplus = self._total() * _sum_minus_one(safe)
-        value = jnp.sum(log_density(self.concentration, rate, safe)) + surplus + self._offset()
-        outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
-        return jnp.where(inside, value, outside)
+        return log_density(self.concentration, x)
 
     def log_prob_from_log(self, log_x: ArrayLike) -> jax.Array:
         """Log density of x, given log x; finite where coordinates underflow, (*batch, K) -> (*batch) nats."""
@@ -77,7 +67,7 @@ class Dirichlet(Distribution, ExponentialFamily):
         row = (1,) * (log_x.ndim - 1) + self.event_shape
         concentration = jnp.broadcast_to(self.concentration.reshape(row), log_x.shape)
         rate = jnp.broadcast_to(self._total(), log_x.shape)
-        return jnp.sum(log_density_from_log(concentration, rate, log_x), axis=-1) + self._offset()
+        return jnp.sum(log_density_from_log(concentration, rate, log_x), axis=-1) + log_gamma_excess(self._total())
 
     def sample_log(self, key: jax.Array, sample_shape: int | tuple[int, ...] = ()) -> jax.Array:
         """Logarithms of draws, (*sample_shape, K); exact also where coordinates underflow."""
@@ -142,10 +132,3 @@ class Dirichlet(Distribution, ExponentialFamily):
     def from_mean_parameters(cls, mean):
         """The Dirichlet distribution with E log x, by a root in the total concentration."""
         return cls(dirichlet_concentration(mean["log_x"]))
-
-
-def _sum_minus_one(x):
-    """How far rounding took the sum of the coordinates away from one, exactly."""
-    grid = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 1)
-    coarse = jnp.floor(x * grid) / grid
-    return (jnp.sum(coarse) - 1.0) + jnp.sum(x - coarse)

@@ -9,14 +9,14 @@ from depthjax.core._options import at_least, is_concrete
 from depthjax.numerics._arguments import floats
 
 
-def transport_constraint_matrix(num_rows: int, num_columns: int) -> np.ndarray:
+def transport_constraint_matrix(n: int, m: int) -> np.ndarray:
     """The equalities of the transport linear program, for the plan stacked column by column.
 
     [1^T kron I; I kron 1^T]: first the n row sums, then the m column sums.
 
     Args:
-        num_rows: n.
-        num_columns: m.
+        n: number of rows.
+        m: number of columns.
 
     Returns:
         (n + m, n m) host array of zeros and ones, of rank n + m - 1.
@@ -26,10 +26,10 @@ def transport_constraint_matrix(num_rows: int, num_columns: int) -> np.ndarray:
 
     Source: Peyre and Cuturi, Computational Optimal Transport (2019), eq. 3.1.
     """
-    at_least("transport_constraint_matrix", "num_rows", num_rows, 1)
-    at_least("transport_constraint_matrix", "num_columns", num_columns, 1)
-    rows = np.kron(np.ones((1, num_columns)), np.eye(num_rows))
-    return np.concatenate([rows, np.kron(np.eye(num_columns), np.ones((1, num_rows)))])
+    at_least("transport_constraint_matrix", "n", n, 1)
+    at_least("transport_constraint_matrix", "m", m, 1)
+    rows = np.kron(np.ones((1, m)), np.eye(n))
+    return np.concatenate([rows, np.kron(np.eye(m), np.ones((1, n)))])
 
 
 def _plan(function: str, plan: ArrayLike) -> jax.Array:
