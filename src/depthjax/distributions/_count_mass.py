@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from depthjax.core import Constraint, constraints
 from depthjax.core.constraints import nonnegative_integer
-from depthjax.numerics import deviance, stirling_error
+from depthjax.distributions._poisson import log_mass_at
+from depthjax.numerics import stirling_error
 
 _LOG_2PI = math.log(2 * math.pi)
-_TINY_RATE = -60.0
 _NUM_NODES = 512
 
 
@@ -26,22 +26,6 @@ def counts_of(total: jax.Array, size: int) -> Constraint:
     return dataclasses.replace(
         constraints.one_hot, name=f"counts({size})", contains=contains, check=lambda x: jnp.all(contains(x))
     )
-
-
-@jax.jit
-def log_poisson(x: jax.Array, rate: jax.Array, log_rate: jax.Array) -> jax.Array:
-    """Log mass of the Poisson distribution at x >= 0, given its rate and the logarithm of it, which may be -inf.
-
-    Source:
-        Loader, Fast and Accurate Computation of Binomial Probabilities (2000), eq. 4.
-    """
-    zero, tiny, never = x == 0, log_rate < _TINY_RATE, jnp.isneginf(log_rate)
-    small = jnp.where(tiny & ~never, log_rate, _TINY_RATE)
-    direct = jnp.where(never, -jnp.inf, x * small - jnp.exp(small) - jax.lax.lgamma(x + 1.0))
-    count = jnp.where(zero, 1.0, x)
-    mean = jnp.where(tiny, 1.0, rate)
-    saddle = -stirling_error(count) - deviance(count, mean) - 0.5 * (jnp.log(count) + _LOG_2PI)
-    return jnp.where(zero, -rate, jnp.where(tiny, direct, saddle))
 
 
 def log_poisson_at_mean(n: jax.Array) -> jax.Array:
@@ -58,7 +42,7 @@ def safe_log(x: jax.Array) -> jax.Array:
 
 def log_binomial_mass(x: jax.Array, n: jax.Array, p: jax.Array, q: jax.Array) -> jax.Array:
     """Log mass of x successes among n trials of probability p = 1 - q: two Poisson counts given their sum."""
-    masses = [log_poisson(count, n * part, safe_log(n * part)) for count, part in ((x, p), (n - x, q))]
+    masses = [log_mass_at(safe_log(n * part), n * part, count) for count, part in ((x, p), (n - x, q))]
     return masses[0] + masses[1] - log_poisson_at_mean(n)
 
 

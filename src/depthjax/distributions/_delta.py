@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record
+from depthjax.distributions._masked import masked
 
 
 @record
@@ -26,8 +27,7 @@ class Delta(Distribution):
     reparameterized = "explicit"
 
     def _log_prob(self, x):
-        missed = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
-        return jnp.where(jnp.all(x == self.value), jnp.zeros((), x.dtype), missed)
+        return masked(jnp.all(x == self.value), jnp.zeros((), x.dtype), x)
 
     def _sample_many(self, key, sample_shape):
         del key

@@ -9,9 +9,11 @@ from jax.custom_derivatives import SymbolicZero
 from depthjax.core import constraints
 from depthjax.distributions._gamma import digamma_gap, log_ratio_to_mean, log_scale
 from depthjax.distributions._gaussian_algebra import HIGHEST
+from depthjax.distributions._masked import masked
 from depthjax.numerics import stirling_error
 from depthjax.numerics._beta_tail import product_minus
 from depthjax.numerics._gamma import weighted_log_excess
+from depthjax.numerics._reductions import sum_of_each
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -21,16 +23,11 @@ def log_gamma_excess(total: jax.Array) -> jax.Array:
     return stirling_error(total) - 0.5 * jnp.log(total) + _HALF_LOG_2PI
 
 
-def _total(terms):
-    # a product with ones: XLA sums rows of a few entries one by one on CPUs
-    return jnp.dot(terms, jnp.ones_like(terms), precision=HIGHEST)
-
-
 def _sum_minus_one(x):
     """How far rounding took the sum of the coordinates away from one, exactly."""
     grid = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 1)
     coarse = jnp.floor(x * grid) / grid
-    return (_total(coarse) - 1.0) + _total(x - coarse)
+    return (sum_of_each(coarse) - 1.0) + sum_of_each(x - coarse)
 
 
 @jax.custom_jvp
@@ -44,9 +41,8 @@ def log_density(a: jax.Array, x: jax.Array) -> jax.Array:
     terms = weighted_log_excess(a, product_minus(rate, x, a), log_ratio_to_mean(a, rate, x), less=1)
     terms = jnp.where((x == 0) & (a != 1), jnp.where(a < 1, jnp.inf, -jnp.inf), terms)
     constant = jnp.sum(jnp.log(rate) - log_scale(a)) + log_gamma_excess(total)
-    value = _total(terms) + total * _sum_minus_one(x) + constant
-    outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
-    return jnp.where(constraints.simplex.contains(x), value, outside)
+    value = sum_of_each(terms) + total * _sum_minus_one(x) + constant
+    return masked(constraints.simplex.contains(x), value, x)
 
 
 def _slope_in_concentration(a, x):

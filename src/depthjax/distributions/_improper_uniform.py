@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from depthjax.core import Constraint, Distribution, record, static
+from depthjax.distributions._masked import masked
 from depthjax.distributions._repeated import as_static_shape
 
 
@@ -42,5 +43,4 @@ class ImproperUniform(Distribution):
         return {**fields, "event_shape": shape}
 
     def _log_prob(self, x):
-        outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
-        return jnp.where(self.support.check(x), jnp.zeros((), x.dtype), outside)
+        return masked(self.support.check(x), jnp.zeros((), x.dtype), x)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record
 from depthjax.core._raw_maps import gram
 from depthjax.distributions._gaussian_algebra import HIGHEST, cholesky, log_diagonal, lower_factor, solve_lower
+from depthjax.distributions._masked import masked
 from depthjax.distributions._wishart_parts import (
     chi_entropy_parts,
     complete_freedom,
@@ -15,7 +16,6 @@ from depthjax.distributions._wishart_parts import (
     freedom_from_gap,
     log_factor,
     log_normalizer,
-    masked,
     ranks,
     sample_factor,
     triangle_inside,

@@ -10,7 +10,7 @@ from depthjax.core import Distribution, constraints, derived, param, record, sta
 from depthjax.core._raw_maps import correlation_gram
 from depthjax.distributions._beta import Beta
 from depthjax.distributions._gaussian_algebra import cholesky
-from depthjax.distributions._wishart_parts import masked
+from depthjax.distributions._masked import masked
 from depthjax.numerics import clip_open, log_gamma_difference
 from depthjax.numerics._draws import standard_normal
 

@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 
 from depthjax.core import Distribution, constraints, derived, param, record
 from depthjax.distributions._gaussian_algebra import complete_factor
+from depthjax.distributions._masked import masked
 from depthjax.distributions._multivariate_normal import MultivariateNormal
 from depthjax.numerics import clip_open
 
@@ -49,8 +50,7 @@ class LogisticNormal(Distribution):
     def _log_prob(self, x):
         inside = constraints.simplex.contains(x) & jnp.all(x > 0)
         log_x = jnp.log(jnp.where(inside, x, 1.0 / x.size))
-        outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
-        return jnp.where(inside, self._log_prob_from_log(log_x), outside)
+        return masked(inside, self._log_prob_from_log(log_x), x)
 
     def _log_prob_from_log(self, log_x):
         return self._normal()._log_prob(log_x[:-1] - log_x[-1]) - jnp.sum(log_x)

@@ -12,6 +12,7 @@ from depthjax.core import Distribution
 from depthjax.distributions._cumulative import Cumulative
 from depthjax.distributions._mixture_pathwise import attach_pathwise
 from depthjax.numerics import find_root, log1mexp
+from depthjax.numerics._reductions import sum_over_leading
 
 _LOG_2 = math.log(2.0)
 
@@ -125,11 +126,19 @@ class MixtureBase(Cumulative, Distribution):
         return lambda log_q: _solve(self, jax.lax.stop_gradient(parts(log_q)), *_signed_level(log_q, lower=False))
 
 
+@jax.custom_jvp
 def log_sum(terms: jax.Array) -> jax.Array:
     """Logsumexp over the leading axis; -inf with zero gradient where all terms are -inf."""
-    empty = jnp.all(jnp.isneginf(terms), axis=0)
-    safe = jnp.where(empty[None], 0.0, terms)
-    return jnp.where(empty, -jnp.inf, jax.nn.logsumexp(safe, axis=0))
+    top = jnp.max(terms, axis=0)
+    top = jnp.where(jnp.isfinite(top), top, 0.0)
+    return top + jnp.log(sum_over_leading(jnp.exp(terms - top[None])))
+
+
+@log_sum.defjvp
+def _(primals, tangents):
+    value = log_sum(*primals)
+    shares = jnp.exp(primals[0] - jnp.where(jnp.isneginf(value), 0.0, value)[None])
+    return value, jnp.sum(shares * tangents[0], axis=0)
 
 
 def _select_draws(mixture, key, sample_shape):

@@ -10,12 +10,14 @@ from depthjax.distributions._count_mass import (
     binomial_expectation,
     complements,
     counts_of,
-    log_poisson,
     log_poisson_at_mean,
     safe_log,
     sample_multinomial,
 )
+from depthjax.distributions._masked import masked
 from depthjax.distributions._not_nan import not_nan
+from depthjax.distributions._poisson import log_mass_at
+from depthjax.numerics._reductions import sum_of_each
 
 
 @record
@@ -69,11 +71,10 @@ class Multinomial(Distribution, ExponentialFamily):
         return self.total_count * jnp.exp(log_probs), safe_log(self.total_count) + log_probs
 
     def _log_prob(self, x):
-        inside = self.support.contains(x)
         rates, log_rates = self._rates()
-        terms = log_poisson(jnp.where(inside, x, 0.0), rates, log_rates)
-        value = jnp.sum(terms) - log_poisson_at_mean(self.total_count)
-        return jnp.where(inside, value, jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(value.dtype))
+        count = jnp.where(jnp.isfinite(x), x, 0.0)
+        value = sum_of_each(log_mass_at(log_rates, rates, count)) - log_poisson_at_mean(self.total_count)
+        return masked(self.support.contains(x), value, x)
 
     def _sample_many(self, key, sample_shape):
         log_probs = jnp.broadcast_to(self._log_probs(), (*sample_shape, *self.event_shape))
@@ -110,7 +111,7 @@ class Multinomial(Distribution, ExponentialFamily):
 
         def mean_term(p, q, rate, log_rate):
             wide = lambda v, x: jnp.broadcast_to(v, x.shape)  # noqa: E731
-            term = lambda x: log_poisson(x, wide(rate, x), wide(log_rate, x))  # noqa: E731
+            term = lambda x: log_mass_at(wide(log_rate, x), wide(rate, x), x)  # noqa: E731
             possible = rate > 0
             safe = lambda x: jnp.where(possible, term(x), 0.0)  # noqa: E731
             return binomial_expectation(safe, self.total_count, p, q)

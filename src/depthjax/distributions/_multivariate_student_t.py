@@ -10,6 +10,7 @@ from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._gaussian_algebra import HIGHEST, complete_factor, log_diagonal, matvec, solve_lower
 from depthjax.numerics import clip_open, log_gamma_difference
 from depthjax.numerics._draws import standard_normal
+from depthjax.numerics._reductions import sum_of_each
 
 
 @record
@@ -97,12 +98,31 @@ class MultivariateStudentT(Distribution):
         return 0.5 * (self.df + self.event_shape[0]) * slope - self._log_peak()
 
 
+@jax.custom_jvp
 def _log_kernel(z, df):
     """Log(1 + |z|^2/df) for z (..., d), without overflow of the square."""
-    exponent = jnp.finfo(z.dtype).maxexp
-    huge = jax.lax.stop_gradient(jnp.max(jnp.abs(z), axis=-1)) > 2.0 ** (exponent // 4)
-    far_off, shrink = jnp.broadcast_to(huge[..., None], z.shape), 9 * exponent // 16
-    inner = jnp.where(far_off, 0.0, z)
-    outer = jnp.where(far_off, z * 2.0**-shrink, 1.0)
-    far = jnp.log(jnp.sum(outer * outer, axis=-1)) + 2.0 * shrink * math.log(2.0) - jnp.log(df)
-    return jnp.where(huge, far, jnp.log1p(jnp.sum(inner * (inner / df), axis=-1)))
+    far_off, outer = _far_off(z)
+    shrink = _shrink(z.dtype)
+    far = jnp.log(sum_of_each(outer * outer)) + 2.0 * shrink * math.log(2.0) - jnp.log(df)
+    inner = jnp.where(far_off[..., None], 0.0, z)
+    return jnp.where(far_off, far, jnp.log1p(sum_of_each(inner * (inner / df))))
+
+
+@_log_kernel.defjvp
+def _(primals, tangents):
+    z, df = primals
+    far_off, outer = _far_off(z)
+    unit = jnp.where(far_off, 2.0 ** -_shrink(z.dtype), 1.0)
+    square, rest = sum_of_each(outer * outer), df * unit * unit
+    along = (2.0 * unit / (rest + square)) * sum_of_each(outer * tangents[0])
+    return _log_kernel(z, df), along - square / (rest + square) / df * tangents[1]
+
+
+def _shrink(dtype):
+    return 9 * jnp.finfo(dtype).maxexp // 16
+
+
+def _far_off(z):
+    """Whether an event is so far out that its square may overflow, and the event, then in a unit that prevents it."""
+    far_off = jax.lax.stop_gradient(jnp.max(jnp.abs(z), axis=-1)) > 2.0 ** (jnp.finfo(z.dtype).maxexp // 4)
+    return far_off, z * jnp.where(far_off, 2.0 ** -_shrink(z.dtype), 1.0)[..., None]

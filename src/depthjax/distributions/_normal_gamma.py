@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
 from depthjax.distributions._gamma import Gamma, log_density, log_density_from_log
 from depthjax.distributions._gamma_sampling import sample_log_gamma
+from depthjax.distributions._masked import masked
 from depthjax.distributions._mean_roots import gamma_concentration
 from depthjax.distributions._packed_support import mean_and_positive
 from depthjax.distributions._student_t import StudentT
@@ -141,8 +142,7 @@ class NormalInverseGamma(_MeanAndSpread):
         inside = mean_and_positive.contains(x)
         mean, variance = (jnp.where(inside, part, 1.0) for part in (x[0], x[1]))
         value = self._log_prob_at(mean, 1.0 / variance, -jnp.log(variance))
-        outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(value.dtype)
-        return jnp.where(inside, value, outside)
+        return masked(inside, value, x)
 
     def _log_prob_at(self, mean, precision, log_precision):
         flat = log_density(self.concentration, self.scale, precision)
@@ -227,8 +227,7 @@ class NormalGamma(_MeanAndSpread):
         inside = mean_and_positive.contains(x)
         mean, precision = (jnp.where(inside, part, 1.0) for part in (x[0], x[1]))
         value = self._log_normal(mean, jnp.log(precision)) + log_density(self.concentration, self.rate, precision)
-        outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(value.dtype)
-        return jnp.where(inside, value, outside)
+        return masked(inside, value, x)
 
     def _sample_and_log_prob_many(self, key, sample_shape):
         mean, log_precision = self._draw(key, sample_shape)

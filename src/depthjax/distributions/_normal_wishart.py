@@ -15,6 +15,7 @@ from depthjax.distributions._gaussian_algebra import (
     solve_lower,
 )
 from depthjax.distributions._inverse_wishart import InverseWishart
+from depthjax.distributions._masked import masked
 from depthjax.distributions._mean_and_matrix import MeanAndMatrix, inverse_factor, inverse_gram, statistics
 from depthjax.distributions._multivariate_student_t import MultivariateStudentT
 from depthjax.distributions._wishart import Wishart
@@ -22,7 +23,6 @@ from depthjax.distributions._wishart_parts import (
     enough_freedom,
     freedom_from_gap,
     log_normalizer,
-    masked,
     mean_log_det,
     triangle_inside,
 )

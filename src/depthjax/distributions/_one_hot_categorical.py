@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
 from depthjax.distributions._categorical import categorical_from_probs
 from depthjax.distributions._count_mass import complements
+from depthjax.distributions._masked import masked
 from depthjax.distributions._not_nan import not_nan
 
 
@@ -51,7 +52,7 @@ class OneHotCategorical(Distribution, ExponentialFamily):
         inside = constraints.one_hot.contains(x)
         hot = jnp.where(inside, x, jnp.zeros_like(x).at[0].set(1)) == 1
         value = jnp.sum(jnp.where(hot, self._log_probs(), 0.0))
-        return jnp.where(inside, value, jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(value.dtype))
+        return masked(inside, value, x)
 
     def _one_hot(self, index):
         return jax.nn.one_hot(index, self.logits.shape[-1], dtype=jnp.int32)

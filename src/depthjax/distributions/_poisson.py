@@ -98,25 +98,27 @@ class Poisson(Elementwise, ExponentialFamily):
         return poisson_from_rate(mean["x"])
 
 
-def _slope_in_log_rate(log_rate, x):
-    return jnp.where(jnp.isneginf(log_rate), 0.0, x - jnp.exp(log_rate))
+def _slope_in_log_rate(log_rate, rate, x):
+    return jnp.where(jnp.isneginf(log_rate), 0.0, x - rate)
 
 
-def _slope_in_count(log_rate, x):
+def _slope_in_count(log_rate, rate, x):
+    del rate
     zero = x == 0
     count = jnp.where(zero, 1.0, x)
     slope = jax.jvp(stirling_error_of_count, (count,), (jnp.ones_like(count),))[1]
     return jnp.where(zero | jnp.isneginf(log_rate), 0.0, log_rate - jnp.log(count) - 0.5 / count - slope)
 
 
-@with_partials(_slope_in_log_rate, _slope_in_count)
-def log_mass(log_rate: jax.Array, x: jax.Array) -> jax.Array:
-    """Log mass of a Poisson law at counts x >= 0, arrays of one shape.
+@with_partials(_slope_in_log_rate, None, _slope_in_count)
+def log_mass_at(log_rate: jax.Array, rate: jax.Array, x: jax.Array) -> jax.Array:
+    """Log mass of a Poisson law at counts x >= 0, arrays of one shape, given its rate and the logarithm of it.
 
-    The derivative in x is that of the smooth extension, with log Gamma(x + 1) for log x!, and zero at 0.
+    Its derivative is taken along the log rate, whose derivative that of the rate should be. The one in x is that of the
+    smooth extension, with log Gamma(x + 1) for log x!, and zero at 0.
     """
     zero, never = x == 0, jnp.isneginf(log_rate)
-    count, rate = jnp.where(zero, 1.0, x), jnp.exp(log_rate)
+    count = jnp.where(zero, 1.0, x)
     log_count = jnp.log(count)
     v = (count - rate) / (count + rate)
     near = jnp.abs(v) < 0.4
@@ -125,6 +127,11 @@ def log_mass(log_rate: jax.Array, x: jax.Array) -> jax.Array:
     far = count * (log_count - jnp.where(never, 0.0, log_rate)) + (rate - count)
     value = -stirling_error_of_count(count) - jnp.where(near, around, far) - 0.5 * (log_count + _LOG_2PI)
     return jnp.where(zero, -rate, jnp.where(never, -jnp.inf, value))
+
+
+def log_mass(log_rate: jax.Array, x: jax.Array) -> jax.Array:
+    """Log mass of a Poisson law of given log rate at counts x >= 0, arrays of one shape."""
+    return log_mass_at(log_rate, jnp.exp(log_rate), x)
 
 
 def poisson_from_rate(rate: ArrayLike) -> Poisson:

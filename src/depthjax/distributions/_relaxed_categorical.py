@@ -7,7 +7,9 @@ import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record, require_rank, require_shape
 from depthjax.distributions._log_simplex import log_simplex
+from depthjax.distributions._masked import masked
 from depthjax.numerics import clip_open
+from depthjax.numerics._reductions import sum_of_each
 
 
 class _Relaxed(Distribution):
@@ -70,9 +72,8 @@ class ExpRelaxedCategorical(_Relaxed):
     support = log_simplex
 
     def _log_prob(self, x):
-        inside = log_simplex.contains(x)
-        value = self._log_terms(jnp.where(inside, x, -math.log(x.size)))
-        return jnp.where(inside, value, jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype))
+        value = self._log_terms(jnp.where(x <= 0, jnp.maximum(x, jnp.finfo(x.dtype).min), 0.0))
+        return masked(log_simplex.contains(x), value, x)
 
     def _sample_many(self, key, sample_shape):
         return self._draw_log(self._sample_noise(key, sample_shape))
@@ -113,9 +114,8 @@ class RelaxedCategorical(_Relaxed):
 
     def _log_prob(self, x):
         inside = constraints.simplex.contains(x) & jnp.all(x > 0)
-        log_x = jnp.log(jnp.where(inside, x, 1.0 / x.size))
-        value = self._log_terms(log_x) - jnp.sum(log_x)
-        return jnp.where(inside, value, jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype))
+        log_x = jnp.log(jnp.where((x > 0) & (x <= 1), x, 1.0))
+        return masked(inside, self._log_terms(log_x) - sum_of_each(log_x), x)
 
     def _sample_many(self, key, sample_shape):
         return self._draw(self._sample_noise(key, sample_shape))

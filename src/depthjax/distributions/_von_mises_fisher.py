@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
+from depthjax.distributions._masked import masked
 from depthjax.distributions._von_mises_fisher_normalizer import log_area, log_mean_exp, mean_cosine, mean_cosine_deficit
 from depthjax.distributions._von_mises_fisher_sampling import sample_angle, turn_to
 from depthjax.numerics import find_root, safe_norm
 from depthjax.numerics._draws import standard_normal
+from depthjax.numerics._reductions import sum_of_each
 
 
 @record
@@ -51,12 +53,10 @@ class VonMisesFisher(Distribution, ExponentialFamily):
         return {**fields, "event_shape": direction.shape}
 
     def _log_prob(self, x):
-        inside = constraints.unit_vector.contains(x)
-        gap = jnp.where(inside, x, self.mean_direction) - self.mean_direction
+        gap = jnp.where(jnp.isfinite(x), x, 0.0) - self.mean_direction
         peak = -log_area(x.size) - log_mean_exp(self.concentration, x.size)
-        value = peak - 0.5 * self.concentration * jnp.sum(gap * gap)
-        outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(x.dtype)
-        return jnp.where(inside, value, outside)
+        value = peak - 0.5 * self.concentration * sum_of_each(gap * gap)
+        return masked(constraints.unit_vector.contains(x), value, x)
 
     def _sample_many(self, key, sample_shape):
         key_angle, key_side = jax.random.split(key)

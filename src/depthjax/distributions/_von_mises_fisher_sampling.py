@@ -21,18 +21,31 @@ _STEPS, _STEP_WEIGHTS = (0.5 + 0.5 * _POINTS) ** 2, (0.5 + 0.5 * _POINTS) * _WEI
 def sample_angle(key: jax.Array, concentration: jax.Array, size: int) -> jax.Array:
     """One angle in [0, pi] for each concentration k, of density proportional to exp(k cos t) sin(t)^(d-2).
 
-    Wood's rejection, written in q = tan^2(t/2)/b with b = (d-1)/(2k + sqrt(4k^2 + (d-1)^2)): q is a ratio of two
-    gamma variables of shape (d-1)/2, and no term of the acceptance grows with k.
+    In three dimensions by the inverse cdf. Else Wood's rejection, written in q = tan^2(t/2)/b with
+    b = (d-1)/(2k + sqrt(4k^2 + (d-1)^2)): q is a ratio of two gamma variables of shape (d-1)/2, and no term of the
+    acceptance grows with k.
 
     Source:
-        Wood, Simulation of the von Mises Fisher Distribution (1994), algorithm VM*; gradient, Figurnov et al. (2018).
+        Wood, Simulation of the von Mises Fisher Distribution (1994), algorithm VM*; Fisher, Lewis and Embleton,
+        Statistical Analysis of Spherical Data (1987), sec. 3.6.2; gradient, Figurnov et al. (2018).
     """
     dtype = concentration.dtype
     work = concentration if jnp.finfo(dtype).bits >= 32 else concentration.astype(jnp.float32)
     k, freedom = jax.lax.stop_gradient(work), float(size - 1)
+    if size == 3:
+        return _pathwise(size)(_angle_on_sphere(key, k), work).astype(dtype)
     ratio = accepted_draws(key, (k.reshape(-1),), functools.partial(_propose, freedom), rounds=3).reshape(k.shape)
     angle = 2.0 * jnp.arctan(jnp.sqrt(_base(k, freedom) * ratio))
     return _pathwise(size)(angle, work).astype(dtype)
+
+
+def _angle_on_sphere(key, k):
+    """The angle whose squared half sine is -log(1 - u (1 - exp(-2 k)))/(2 k) for a uniform u."""
+    level = jax.random.uniform(key, k.shape, k.dtype)
+    uniform = k == 0
+    twice = 2.0 * jnp.where(uniform, 1.0, k)
+    share = jnp.where(uniform, level, -jnp.log1p(level * jnp.expm1(-twice)) / twice)
+    return 2.0 * jnp.arctan2(jnp.sqrt(share), jnp.sqrt(jnp.maximum(1.0 - share, 0.0)))
 
 
 def _base(k, freedom):

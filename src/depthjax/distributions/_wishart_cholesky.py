@@ -5,12 +5,12 @@ import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record
 from depthjax.distributions._gaussian_algebra import HIGHEST, solve_lower
+from depthjax.distributions._masked import masked
 from depthjax.distributions._wishart_parts import (
     chi_entropy_parts,
     complete_freedom,
     enough_freedom,
     log_factor,
-    masked,
     ranks,
     sample_factor,
 )

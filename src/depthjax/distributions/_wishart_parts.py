@@ -100,9 +100,3 @@ def triangle_inside(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Whether a matrix is positive definite, and the Cholesky factor of it, or of the identity where it is not."""
     inside = constraints.positive_definite.contains(x)
     return inside, cholesky(jnp.where(inside, x, jnp.eye(x.shape[-1], dtype=x.dtype)))
-
-
-def masked(inside: jax.Array, value: jax.Array, x: jax.Array) -> jax.Array:
-    """`value` in the support, -inf outside, NaN for NaN."""
-    outside = jnp.where(jnp.any(jnp.isnan(x)), jnp.nan, -jnp.inf).astype(value.dtype)
-    return jnp.where(inside, value, outside)

@@ -13,7 +13,7 @@ from depthjax.distributions._gaussian_algebra import HIGHEST, log_diagonal, solv
 from depthjax.distributions._mixture_base import MixtureBase
 from depthjax.distributions._multivariate_normal import _HALF_LOG_2PI
 from depthjax.distributions._not_nan import not_nan
-from depthjax.latent._columns import column_sums
+from depthjax.numerics._reductions import max_over_leading, sum_over_leading
 
 COVARIANCES = ("full", "diagonal", "spherical", "tied")
 
@@ -81,9 +81,18 @@ def log_joint(model: GaussianMixture, x: jax.Array) -> jax.Array:
     def one(part):
         loc, factor = part
         z = solve_lower(factor, (x - loc[None]).T)
-        return -0.5 * column_sums(z * z) - log_diagonal(factor) - _HALF_LOG_2PI * loc.size
+        return -0.5 * sum_over_leading(z * z) - log_diagonal(factor) - _HALF_LOG_2PI * loc.size
 
     return model._log_weights()[:, None] + jax.lax.map(one, (model.locs, model.scale_trils))
+
+
+def softmax_and_log_sum(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Shares exp(logits - log sum) (k, n) and the log sums (n,); NaN shares and -inf where a column is all -inf."""
+    top = jax.lax.stop_gradient(max_over_leading(logits))
+    top = jnp.where(jnp.isfinite(top), top, 0.0)
+    parts = jnp.exp(logits - top[None])
+    total = sum_over_leading(parts)
+    return parts / total[None], top + jnp.log(total)
 
 
 def gmm_condition(model: GaussianMixture, index: int | Sequence[int], value: ArrayLike) -> GaussianMixture:

@@ -9,11 +9,10 @@ from jax.typing import ArrayLike
 
 from depthjax.core._options import chosen, is_concrete
 from depthjax.distributions._gaussian_algebra import HIGHEST
-from depthjax.latent._columns import softmax_and_log_sum
 from depthjax.latent._data import centred, points
 from depthjax.latent._em import FitResult, maximise
 from depthjax.latent._floor import floored_factor
-from depthjax.latent._mixture import COVARIANCES, GaussianMixture, log_joint
+from depthjax.latent._mixture import COVARIANCES, GaussianMixture, log_joint, softmax_and_log_sum
 from depthjax.numerics import pairwise_squared_distance
 
 
