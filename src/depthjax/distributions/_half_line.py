@@ -19,6 +19,8 @@ def at_least(low: ArrayLike) -> Constraint:
 
 def _finite_and_not_negative(x):
     """By one comparison, which the compiler repeats where it is used, while it would write two to an array."""
+    x = jnp.asarray(x)
+    x = x.astype(jnp.result_type(float, x))
     return jnp.minimum(x, jnp.inf - x) >= 0.0
 
 
