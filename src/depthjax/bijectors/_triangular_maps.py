@@ -165,8 +165,8 @@ class CorrCholesky(_ToMatrix):
         ValueError: n below 2.
 
     Numerics:
-        1 - z^2 is sech^2 in logs, so that value and log-det stay finite where tanh saturates. The inverse divides by
-        the remaining norm of the row, summed in logs from the diagonal outwards.
+        sqrt(1 - z^2) is sech(x), so that nothing is lost where tanh saturates; the log-det is taken from x. The inverse
+        divides by the remaining norm of the row, which is summed from the diagonal outwards.
 
     Source:
         Lewandowski, Kurowicka, Joe (2009), sec. 2.4; Stan Reference Manual, sec. "Cholesky factors of correlation
