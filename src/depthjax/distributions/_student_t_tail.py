@@ -54,11 +54,10 @@ def _slope_in_df(z, df):
 
 @with_partials(_slope_in_z, _slope_in_df)
 def log_kernel(z, df):
-    """Log(1 + z^2/df), without overflow of the square and without a choice that parts loops."""
-    root = jnp.sqrt(df)
-    size = jnp.abs(z) / root
-    small, half = jnp.minimum(size, 1.0 / size), jnp.sqrt(jnp.abs(z)) / jnp.sqrt(root)
-    return jnp.log1p(small * small) + 4.0 * jnp.log(jnp.maximum(half, 1.0))
+    """Log(1 + z^2/df), without overflow of the square."""
+    huge = jnp.abs(z) > _HUGE
+    log = jnp.log1p(jnp.where(huge, jnp.abs(z), z * (z / df)))
+    return jnp.where(huge, 2.0 * log - jnp.log(df), log)
 
 
 def _log_growth(slope, s):
