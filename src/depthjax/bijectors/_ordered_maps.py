@@ -1,15 +1,17 @@
-"""Maps from R^d onto increasing vectors."""
+"""Maps from R^d onto increasing vectors; the inverse of what does not increase is NaN."""
 
 import jax.numpy as jnp
 
 from depthjax.core import Bijector, constraints, derived, record, static
-from depthjax.numerics import log_sigmoid
+from depthjax.core._smooth import log_kept, log_sigmoid, total
+from depthjax.core._validity import where_valid
 
 
 class _ToOrdered(Bijector):
-    """Shapes, and the raw map of the codomain."""
+    """Shapes, and the raw map of the codomain; coordinates from `_first` on are increments."""
 
     dim: int
+    _first = 0
 
     @classmethod
     def _complete(cls, fields):
@@ -17,15 +19,14 @@ class _ToOrdered(Bijector):
             raise ValueError(f"{cls.__name__}: dim must be at least 1, got {fields['dim']}")
         return {**fields, "event_shape": (fields["dim"],)}
 
-    def _log_det(self, x):
-        return jnp.sum(log_sigmoid(x))
-
     def _forward_and_log_det(self, x):
-        return self.codomain.from_raw(x), self._log_det(x)
+        return self.codomain.from_raw(x), total(log_sigmoid(x)[self._first :])
 
     def _inverse_and_log_det(self, y):
-        x = self.codomain.to_raw(y)
-        return x, -self._log_det(x)
+        steps = jnp.diff(y) if self._first else jnp.diff(y, prepend=jnp.zeros_like(y[:1]))
+        log_det = -total(log_kept(steps))
+        x, ok = self.codomain.to_raw(y), jnp.isfinite(log_det)
+        return where_valid(ok, x), where_valid(ok, log_det)
 
 
 @record
@@ -49,9 +50,7 @@ class Ordered(_ToOrdered):
     dim: int = static()
     event_shape: tuple[int, ...] = derived()
     codomain = constraints.ordered
-
-    def _log_det(self, x):
-        return jnp.sum(log_sigmoid(x[1:]))
+    _first = 1
 
 
 @record

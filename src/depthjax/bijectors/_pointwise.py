@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from depthjax.bijectors._terms import Pointwise
 from depthjax.core import constraints, record, static
-from depthjax.numerics import clip_open, log_sech2, softplus_inverse
+from depthjax.core._smooth import log_kept, log_logistic_slope, log_sigmoid, softplus, total
+from depthjax.numerics import clip_open, log_sech2
 
 _INF = math.inf
 
@@ -85,6 +86,7 @@ class Softplus(Pointwise):
 
     low: float = static(default=0.0)
     event_shape: tuple[int, ...] = static(default=())
+    _sum = staticmethod(total)
 
     @property
     def codomain(self):
@@ -92,18 +94,19 @@ class Softplus(Pointwise):
         return constraints.greater_than(self.low)
 
     def _terms(self, x):
-        return clip_open(self.low + jax.nn.softplus(x), self.low, _INF), jax.nn.log_sigmoid(x)
+        return clip_open(self.low + softplus(x), self.low, _INF), log_sigmoid(x)
 
     def _inverse_terms(self, y):
-        x = softplus_inverse(y - self.low)
-        return x, -jax.nn.log_sigmoid(x)
+        z = y - self.low
+        kept = log_kept(z)
+        return z + kept, -kept
 
 
 def _interval_terms(x, low, high):
     """Sigmoid onto (low, high), from whichever end is nearer, with its log slope."""
     width = high - low
     y = jnp.where(x < 0.0, low + width * jax.nn.sigmoid(x), high - width * jax.nn.sigmoid(-x))
-    return clip_open(y, low, high), jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x) + math.log(width)
+    return clip_open(y, low, high), log_logistic_slope(x) + math.log(width)
 
 
 def _interval_inverse_terms(y, low, high):
@@ -137,6 +140,7 @@ class Sigmoid(Pointwise):
     low: float = static(default=0.0)
     high: float = static(default=1.0)
     event_shape: tuple[int, ...] = static(default=())
+    _sum = staticmethod(total)
 
     @classmethod
     def _complete(cls, fields):
@@ -171,6 +175,7 @@ class Logit(Pointwise):
     low: float = static(default=0.0)
     high: float = static(default=1.0)
     event_shape: tuple[int, ...] = static(default=())
+    _sum = staticmethod(total)
 
     @classmethod
     def _complete(cls, fields):

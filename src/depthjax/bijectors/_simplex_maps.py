@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.core import Bijector, constraints, derived, record, static
+from depthjax.core._smooth import log_sigmoid, total
 from depthjax.core._validity import where_valid
-from depthjax.numerics import clip_open, log_sigmoid
+from depthjax.numerics import clip_open
+from depthjax.numerics._logs import logistic
 
 
 class _ToSimplex(Bijector):
@@ -30,8 +32,9 @@ class _ToSimplex(Bijector):
         return (self.num_categories,)
 
     def _inverse_and_log_det(self, y):
-        ok = self.codomain.check(y)
-        return tuple(where_valid(ok, value) for value in self._inverse_map(y))
+        # Added rather than chosen, which leaves the loops over a batch whole.
+        void = where_valid(self.codomain.check(y), jnp.zeros((), y.dtype))
+        return tuple(value + void for value in self._inverse_map(y))
 
     @abc.abstractmethod
     def _inverse_map(self, y):
@@ -63,10 +66,10 @@ class SoftmaxCentered(_ToSimplex):
 
     def _forward_and_log_det(self, x):
         log_y = jax.nn.log_softmax(jnp.concatenate([x, jnp.zeros_like(x[:1])]))
-        return constraints.simplex.from_raw(x), jnp.sum(log_y)
+        return constraints.simplex.from_raw(x), total(log_y)
 
     def _inverse_map(self, y):
-        return constraints.simplex.to_raw(y), -jnp.sum(jnp.log(y))
+        return constraints.simplex.to_raw(y), -total(jnp.log(y))
 
 
 @record
@@ -83,8 +86,9 @@ class StickBreaking(_ToSimplex):
         ValueError: K below 2.
 
     Numerics:
-        Products are sums of logs. The inverse compares x_k with the sum of those after it, which does not cancel. An x
-        that underflows becomes the smallest normal number.
+        Both z and 1 - z are logistic functions, and the log-det a sum of their logs, so that nothing cancels and the
+        log-det is finite. The inverse compares x_k with the sum of those after it. An x that underflows becomes the
+        smallest normal number.
 
     Source:
         Stan Reference Manual, sec. "Unit simplex"; Sethuraman, A Constructive Definition of Dirichlet Priors (1994).
@@ -94,18 +98,20 @@ class StickBreaking(_ToSimplex):
     event_shape: tuple[int, ...] = derived()
 
     def _offsets(self, dtype):
-        return jnp.asarray(np.log(np.arange(self.num_categories - 1, 0, -1)), dtype)
+        return jnp.asarray(np.log(self._remaining()), dtype)
+
+    def _remaining(self):
+        return np.arange(self.num_categories - 1, 0, -1)
 
     def _forward_and_log_det(self, x):
-        logits = x - self._offsets(x.dtype)
-        log_kept = log_sigmoid(-logits)
-        left = jnp.concatenate([jnp.zeros_like(x[:1]), jnp.cumsum(log_kept)])
-        log_y = left + jnp.concatenate([log_sigmoid(logits), jnp.zeros_like(x[:1])])
-        return clip_open(jnp.exp(log_y), 0.0, jnp.inf), jnp.sum(log_y[:-1] + log_kept)
+        logits, one = x - self._offsets(x.dtype), jnp.ones_like(x[:1])
+        left = jnp.cumprod(logistic(-logits))
+        y = jnp.concatenate([one, left]) * jnp.concatenate([logistic(logits), one])
+        log_det = log_sigmoid(logits) + jnp.asarray(self._remaining(), x.dtype) * log_sigmoid(-logits)
+        return clip_open(y, 0.0, jnp.inf), total(log_det)
 
     def _inverse_map(self, y):
-        left = jnp.cumsum(y[::-1])[::-1]
+        left = jax.lax.associative_scan(jnp.add, y, reverse=True)
         log_y, log_left = jnp.log(y), jnp.log(left)
-        log_kept = log_left[1:] - log_left[:-1]
-        x = log_y[:-1] - log_left[1:] + self._offsets(y.dtype)
-        return x, -jnp.sum(log_y[:-1] + log_kept)
+        x = log_y[:-1] - (log_left[1:] - self._offsets(y.dtype))
+        return x, -(total(log_y[:-1]) + log_left[-1] - log_left[0])

@@ -3,15 +3,16 @@
 import abc
 
 import jax
-import jax.numpy as jnp
 
 from depthjax.core import Bijector
+from depthjax.core._smooth import total_of_few
 
 
 class Terms(Bijector):
     """A coordinatewise monotone map; subclasses write `_terms(x)` and `_inverse_terms(y)`, value and log slope."""
 
     elementwise = True
+    _sum = staticmethod(total_of_few)
 
     @abc.abstractmethod
     def _terms(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -23,11 +24,11 @@ class Terms(Bijector):
 
     def _forward_and_log_det(self, x):
         y, log_slope = self._terms(x)
-        return y, jnp.sum(log_slope)
+        return y, self._sum(log_slope)
 
     def _inverse_and_log_det(self, y):
         x, log_slope = self._inverse_terms(y)
-        return x, jnp.sum(log_slope)
+        return x, self._sum(log_slope)
 
 
 class Pointwise(Terms):

@@ -6,15 +6,15 @@ What is no image of any vector, a row of another norm say, has the inverse NaN.
 import abc
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from depthjax.bijectors._dense import cholesky
 from depthjax.core import Bijector, constraints, derived, record, static
-from depthjax.core._raw_maps import diagonal_of, fill_triangle, trailing_norms
+from depthjax.core._smooth import log_kept, log_sigmoid, softplus, total
+from depthjax.core._triangles import diagonal_of, entries, fill_triangle, raw_diagonal, trailing_norms
 from depthjax.core._validity import where_valid
-from depthjax.numerics import log_cosh, log_sigmoid
+from depthjax.numerics import log_cosh
 
 
 class _ToMatrix(Bijector):
@@ -80,7 +80,7 @@ class FillTriangular(_ToMatrix):
         return jnp.ones((), bool)
 
     def _inverse_map(self, y):
-        return y[self._indices()], jnp.zeros((), y.dtype)
+        return entries(y, *self._indices()), jnp.zeros((), y.dtype)
 
 
 @record
@@ -101,16 +101,16 @@ class LowerCholesky(_ToMatrix):
     codomain = constraints.lower_cholesky
 
     def _forward_and_log_det(self, x):
-        return constraints.lower_cholesky.from_raw(x), jnp.sum(log_sigmoid(diagonal_of(fill_triangle(x))))
+        return constraints.lower_cholesky.from_raw(x), total(log_sigmoid(raw_diagonal(x)))
 
     def _inverse_map(self, y):
-        return constraints.lower_cholesky.to_raw(y), -jnp.sum(jnp.log(-jnp.expm1(-diagonal_of(y))))
+        return constraints.lower_cholesky.to_raw(y), -total(log_kept(diagonal_of(y)))
 
 
 def _log_softplus(x):
     """log(log(1 + exp(x))), which is x - exp(x)/2 far to the left."""
     far = x < -40.0
-    return jnp.where(far, x, jnp.log(jax.nn.softplus(jnp.where(far, 0.0, x))))
+    return jnp.where(far, x, jnp.log(softplus(jnp.where(far, 0.0, x))))
 
 
 @record
@@ -146,9 +146,9 @@ class PositiveDefinite(_ToSymmetric):
         return x, -self._log_det(x)
 
     def _log_det(self, x):
-        diagonal = diagonal_of(fill_triangle(x))
+        diagonal = raw_diagonal(x)
         powers = jnp.arange(self.dim, 0, -1, dtype=x.dtype)
-        return jnp.sum(log_sigmoid(diagonal) + powers * _log_softplus(diagonal)) + self.dim * math.log(2.0)
+        return total(log_sigmoid(diagonal) + powers * _log_softplus(diagonal)) + self.dim * math.log(2.0)
 
 
 @record
@@ -165,8 +165,8 @@ class CorrCholesky(_ToMatrix):
         ValueError: n below 2.
 
     Numerics:
-        1 - z^2 is sech^2 in logs, so that value and log-det stay finite where tanh saturates. The inverse divides by
-        the remaining norm of the row, summed in logs from the diagonal outwards.
+        sqrt(1 - z^2) is sech(x), so that nothing is lost where tanh saturates; the log-det is taken from x. The inverse
+        divides by the remaining norm of the row, which is summed from the diagonal outwards.
 
     Source:
         Lewandowski, Kurowicka, Joe (2009), sec. 2.4; Stan Reference Manual, sec. "Cholesky factors of correlation
@@ -185,7 +185,7 @@ class CorrCholesky(_ToMatrix):
     def _inverse_map(self, y):
         """With R_ij the norm of (y_ij, ..., y_ii), cosh(x_ij) is R_ij/R_i,j+1, and the sum over j telescopes."""
         rows, cols = np.tril_indices(self.dim)
-        log_norms = jnp.log(trailing_norms(y)[rows, cols])
+        log_norms = jnp.log(entries(trailing_norms(y), rows, cols))
         times = np.where(rows == 0, 0, np.where(cols == 0, rows + 1, np.where(rows == cols, -2, -1)))
         return constraints.corr_cholesky.to_raw(y), jnp.sum(jnp.asarray(times, y.dtype) * log_norms)
 

@@ -47,7 +47,8 @@ class Elementwise(Distribution):
         inside = support.contains(x)
         terms = poisoned(self)._log_prob_terms(jnp.where(inside, x, self._interior(x)))
         lowest = where_valid(valid_terms(self), jnp.asarray(-jnp.inf, terms.dtype))
-        return jnp.where(inside, terms, jnp.where(jnp.isnan(x), jnp.nan, lowest))
+        # The minimum passes on NaN.
+        return jnp.where(inside, terms, jnp.minimum(jax.lax.stop_gradient(x), lowest))
 
     def _log_prob(self, x):
         return jnp.sum(self._supported_terms(x))

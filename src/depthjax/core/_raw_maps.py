@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from depthjax.core._smooth import arcsinh_ratio, log_kept, sech, softplus
+from depthjax.core._triangles import diagonal_of, entries, fill_triangle, raw_diagonal, trailing_norms
+
 
 def like(bound, x):
     """A bound as an array that compares with `x` under strict promotion; array bounds keep their shape."""
@@ -14,7 +17,7 @@ def like(bound, x):
 
 def softplus_inverse(y):
     """Log(exp(y) - 1) = y + log(1 - exp(-y))."""
-    return y + jnp.log(-jnp.expm1(-y))
+    return y + log_kept(y)
 
 
 def interval_maps(low, high):
@@ -24,12 +27,12 @@ def interval_maps(low, high):
     if no_high:
         return (
             lambda y: softplus_inverse(y - like(low, y)),
-            lambda raw: inside(jax.nn.softplus(raw) + like(low, raw), low, high),
+            lambda raw: inside(softplus(raw) + like(low, raw), low, high),
         )
     if no_low:
         return (
             lambda y: -softplus_inverse(like(high, y) - y),
-            lambda raw: inside(like(high, raw) - jax.nn.softplus(-raw), low, high),
+            lambda raw: inside(like(high, raw) - softplus(-raw), low, high),
         )
 
     def to_raw(y):
@@ -66,9 +69,14 @@ def increasing(x):
     bits = jax.lax.bitcast_convert_type(held, integer)
     line = jnp.where(bits < 0, lowest - bits, bits)
     count = jax.lax.broadcasted_iota(integer, x.shape, x.ndim - 1)
-    line = jax.lax.cummax(line - count, axis=x.ndim - 1) + count
+    line = _running(jnp.maximum, line - count) + count
     moved = jax.lax.bitcast_convert_type(jnp.where(line < 0, lowest - line, line), x.dtype)
     return x + jnp.where(jnp.isfinite(held), moved - held, 0)
+
+
+def _running(combine, x):
+    """Cumulative sums or maxima along the last axis; on processors faster than the windows of the library."""
+    return jax.lax.associative_scan(combine, x, axis=x.ndim - 1)
 
 
 def wrap_angle(raw):
@@ -95,13 +103,14 @@ def simplex_from_raw(raw):
 
 def ordered_to_raw(x):
     """First value, then the inverse softplus of each increment."""
-    return jnp.concatenate([x[..., :1], softplus_inverse(x[..., 1:] - x[..., :-1])], axis=-1)
+    return jnp.concatenate([x[..., :1], softplus_inverse(jnp.diff(x, axis=-1))], axis=-1)
 
 
 def ordered_from_raw(raw):
     """Cumulative sum of softplus increments."""
-    steps = jnp.concatenate([raw[..., :1], jax.nn.softplus(raw[..., 1:])], axis=-1)
-    return increasing(jnp.cumsum(steps, axis=-1))
+    first = _match(np.arange(raw.shape[-1]) == 0, raw)
+    steps = jnp.where(first, raw, softplus(raw))
+    return increasing(_running(jnp.add, steps))
 
 
 def positive_ordered_to_raw(x):
@@ -111,7 +120,7 @@ def positive_ordered_to_raw(x):
 
 def positive_ordered_from_raw(raw):
     """Cumulative sum of softplus increments."""
-    return increasing(jnp.cumsum(inside(jax.nn.softplus(raw), 0.0, math.inf), axis=-1))
+    return increasing(_running(jnp.add, inside(softplus(raw), 0.0, math.inf)))
 
 
 def unit_vector_from_raw(raw):
@@ -128,31 +137,16 @@ def lower_cholesky_raw_shape(shape):
 def lower_cholesky_to_raw(tril):
     """Row-wise lower triangle, its diagonal through the inverse softplus."""
     rows, cols = np.tril_indices(tril.shape[-1])
-    flat = tril[..., rows, cols]
+    flat = entries(tril, rows, cols)
     return jnp.where(_match(rows == cols, flat), softplus_inverse(diagonal_of(tril))[..., rows], flat)
 
 
 def lower_cholesky_from_raw(raw):
     """Inverse of `lower_cholesky_to_raw`."""
     tril = fill_triangle(raw)
-    diagonal = inside(jax.nn.softplus(diagonal_of(tril)), 0.0, math.inf)
+    diagonal = inside(softplus(raw_diagonal(raw)), 0.0, math.inf)
     eye = _match(np.eye(tril.shape[-1], dtype=bool), tril)
     return jnp.where(eye, jnp.broadcast_to(diagonal[..., None], tril.shape), tril)
-
-
-def diagonal_of(matrix):
-    """Diagonal entries, as a slice."""
-    n = matrix.shape[-1]
-    return matrix.reshape(*matrix.shape[:-2], n * n)[..., :: n + 1]
-
-
-def fill_triangle(flat, diagonal=0):
-    """Entries row by row on and below a diagonal (0 or -1) of a square matrix that is zero elsewhere."""
-    count = flat.shape[-1]
-    n = (math.isqrt(8 * count + 1) - 1) // 2 - diagonal
-    places = np.full((n, n), count)
-    places[np.tril_indices(n, diagonal)] = np.arange(count)
-    return jnp.concatenate([flat, jnp.zeros_like(flat[..., :1])], axis=-1)[..., places]
 
 
 def corr_cholesky_raw_shape(shape):
@@ -163,8 +157,7 @@ def corr_cholesky_raw_shape(shape):
 
 def corr_cholesky_from_raw(raw):
     """Canonical partial correlations z = tanh(raw): row i is z_ij prod_{k<j} sqrt(1 - z_ik^2), then the remainder."""
-    log_sech = fill_triangle(math.log(2.0) - jnp.abs(raw) - jnp.log1p(jnp.exp(-2 * jnp.abs(raw))), -1)
-    rest = jnp.exp(jnp.cumsum(log_sech, axis=-1) - log_sech)
+    rest = jnp.cumprod(fill_triangle(sech(raw), -1, shift=1, elsewhere=1), axis=-1)
     eye = _match(np.eye(rest.shape[-1], dtype=bool), rest)
     return jnp.where(eye, inside(rest, 0.0, math.inf), fill_triangle(jnp.tanh(raw), -1) * rest)
 
@@ -172,19 +165,8 @@ def corr_cholesky_from_raw(raw):
 def corr_cholesky_to_raw(tril):
     """Inverse of `corr_cholesky_from_raw`: arctanh(z_ij) = arcsinh(L_ij / |(L_i,j+1, ..., L_ii)|)."""
     rows, cols = np.tril_indices(tril.shape[-1], -1)
-    return jnp.arcsinh(tril[..., rows, cols] / trailing_norms(tril)[..., rows, cols + 1])
-
-
-def trailing_norms(tril):
-    """Norms of (L_ij, ..., L_ii) for every j, neither over- nor underflowing."""
-    return jax.lax.associative_scan(_hypot, jnp.abs(tril), reverse=True, axis=tril.ndim - 1)
-
-
-def _hypot(a, b):
-    """The root of a^2 + b^2 for numbers that are not negative; derivatives finite at zero."""
-    large, small = jnp.maximum(a, b), jnp.minimum(a, b)
-    ratio = small / jnp.where(large > 0, large, 1)
-    return large * jnp.sqrt(1 + ratio * ratio)
+    norms = trailing_norms(tril)
+    return arcsinh_ratio(entries(tril, rows, cols), entries(norms, rows, cols + 1), entries(norms, rows, cols))
 
 
 def positive_definite_to_raw(matrix):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
-from depthjax.distributions._half_line import above
+from depthjax.distributions._half_line import above, half_line
 from depthjax.distributions._hazard import log_cdf_from_hazard
 from depthjax.numerics import clip_open, log1mexp
 
@@ -30,7 +30,7 @@ class Exponential(Elementwise, ExponentialFamily):
     event_shape: tuple[int, ...] = derived()
 
     support = constraints.positive
-    _density_support = constraints.nonnegative
+    _density_support = half_line
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from depthjax.core import Elementwise, constraints, derived, param, record
 from depthjax.distributions import _cauchy_tail as tail
-from depthjax.distributions._half_line import above
-from depthjax.numerics import clip_open, log1mexp
+from depthjax.distributions._half_line import above, half_line
+from depthjax.numerics import clip_open, log1mexp, standardize
 
 _LOG_2 = math.log(2.0)
 
@@ -33,10 +33,12 @@ class HalfCauchy(Elementwise):
     event_shape: tuple[int, ...] = derived()
 
     support = constraints.nonnegative
+    _density_support = half_line
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):
-        return tail.log_density(x / self.scale) - jnp.log(0.5 * self.scale)
+        z = standardize(x, jnp.zeros_like(x), self.scale)
+        return tail.log_density(z) - jnp.log(0.5 * self.scale)
 
     def _noise_many(self, key, shape):
         return jax.random.cauchy(key, shape, self.scale.dtype)

@@ -17,6 +17,21 @@ def at_least(low: ArrayLike) -> Constraint:
     return constraints.interval(low, math.inf)
 
 
+def _finite_and_not_negative(x):
+    """By one comparison, which the compiler repeats where it is used, while it would write two to an array."""
+    x = jnp.asarray(x)
+    x = x.astype(jnp.result_type(float, x))
+    return jnp.minimum(x, jnp.inf - x) >= 0.0
+
+
+half_line = dataclasses.replace(
+    constraints.nonnegative,
+    check=lambda x: jnp.all(_finite_and_not_negative(x)),
+    contains=_finite_and_not_negative,
+)
+"""`constraints.nonnegative` for densities so cheap that its test would be most of their cost."""
+
+
 def beyond(low: jax.Array) -> Constraint:
     """The half line above `low`, infinity included: where the upper end of an interval lives."""
 

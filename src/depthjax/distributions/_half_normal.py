@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
-from depthjax.distributions._half_line import above
+from depthjax.distributions._half_line import above, half_line
 from depthjax.numerics import log1m, log1mexp, log_ndtr, ndtri_exp, standardize
 from depthjax.numerics._draws import standard_normal
 
@@ -35,6 +35,7 @@ class HalfNormal(Elementwise, ExponentialFamily):
     event_shape: tuple[int, ...] = derived()
 
     support = constraints.nonnegative
+    _density_support = half_line
     reparameterized = "explicit"
 
     def _log_prob_terms(self, x):

@@ -8,6 +8,7 @@ from depthjax.distributions._half_line import above, exp_in_range
 from depthjax.distributions._hazard import log_cdf_from_hazard
 from depthjax.distributions._pareto import tail_mean, tail_variance
 from depthjax.numerics import log1m, log1mexp, log_expm1
+from depthjax.numerics._log1p import log1p
 
 _LARGE = 1e30
 # Below these, log(1 + y) and exp(y) - 1 are y to the last digit of every dtype.
@@ -44,7 +45,7 @@ class Lomax(Elementwise):
     def _log_growth(self, x):
         """Log(1 + x/scale)."""
         large = x > _LARGE * self.scale
-        near = jnp.log1p(jnp.where(large, 1.0, x / self.scale))
+        near = log1p(jnp.where(large, 1.0, x / self.scale))
         return jnp.where(large, jnp.log(jnp.where(large, x, 1.0)) - jnp.log(self.scale), near)
 
     def _log_prob_terms(self, x):

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 from depthjax.core import Elementwise, ExponentialFamily, constraints, derived, param, record
 from depthjax.distributions._half_line import above, at_least, exp_in_range
 from depthjax.numerics import log1m, log1mexp, log_ratio, with_partials
+from depthjax.numerics._log1p import log1p
 
 
 @with_partials(lambda x, scale: 1.0 / x, lambda x, scale: -1.0 / scale)
 def _log_growth(x, scale):
-    """Log(x/scale) for x >= scale, by the root of the quotient, which cannot overflow."""
-    growth = (x - scale) / (scale + jnp.sqrt(x) * jnp.sqrt(scale))
-    return jnp.where(x == jnp.inf, jnp.inf, 2.0 * jnp.log1p(growth))
+    """Log(x/scale) for finite x >= scale, by the root of the quotient, which cannot overflow."""
+    return 2.0 * log1p((x - scale) / (scale + jnp.sqrt(x) * jnp.sqrt(scale)))
 
 
 @record

@@ -21,23 +21,35 @@ def log_peak(df):
     return log_gamma_difference(0.5 * df, 0.5) - 0.5 * jnp.log(math.pi * df)
 
 
-def _shares(z, df):
-    """Whether z^2 > df, z kept from zero where it is, and the smaller of z^2/df and df/z^2."""
-    far = z * z > df
-    large = jnp.where(far, z, 1.0)
-    return far, large, jnp.where(far, df / large / large, z / df * z)
+def _near(z, df):
+    """Df/(df + z^2)."""
+    return 1.0 / (1.0 + z * (z / df))
 
 
+def _far(z, df):
+    """z^2/(df + z^2); at zero the inner quotients are inf."""
+    return 1.0 / (1.0 + df / z / z)
+
+
+def _curvature(z, df):
+    near = _near(z, df)
+    return 2.0 * near * (2.0 * near - 1.0) / df
+
+
+def _cross(z, df):
+    return -_slope_in_z(z, df) * _near(z, df) / df
+
+
+@with_partials(_curvature, _cross)
 def _slope_in_z(z, df):
     """2 z/(df + z^2), without overflow."""
-    far, large, ratio = _shares(z, df)
-    return 2.0 * jnp.where(far, 1.0 / large, z / df) / (1.0 + ratio)
+    return 2.0 / (z + df / z)
 
 
+@with_partials(_cross, lambda z, df: _far(z, df) * (1.0 + _near(z, df)) / df / df)
 def _slope_in_df(z, df):
     """-z^2/(df (df + z^2)), without overflow."""
-    far, _, ratio = _shares(z, df)
-    return -jnp.where(far, 1.0, ratio) / (1.0 + ratio) / df
+    return -_far(z, df) / df
 
 
 @with_partials(_slope_in_z, _slope_in_df)
