@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 
 from depthjax.core import Bijector, constraints, derived, record, static
-from depthjax.core._smooth import log_kept, log_sigmoid, total
+from depthjax.core._smooth import log_kept, log_sigmoid
+from depthjax.core._sums import total
 from depthjax.core._validity import where_valid
 
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from depthjax.bijectors._terms import Pointwise
 from depthjax.core import constraints, record, static
-from depthjax.core._smooth import log_kept, log_logistic_slope, log_sigmoid, softplus, total
+from depthjax.core._smooth import log_kept, log_logistic_slope, log_sigmoid, softplus
+from depthjax.core._sums import total
 from depthjax.numerics import clip_open, log_sech2
 
 _INF = math.inf

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.core import Bijector, constraints, derived, record, static
-from depthjax.core._smooth import log_sigmoid, total
+from depthjax.core._smooth import log_sigmoid
+from depthjax.core._sums import total
 from depthjax.core._validity import where_valid
 from depthjax.numerics import clip_open
 from depthjax.numerics._logs import logistic

@@ -5,7 +5,7 @@ import abc
 import jax
 
 from depthjax.core import Bijector
-from depthjax.core._smooth import total_of_few
+from depthjax.core._sums import total_of_few
 
 
 class Terms(Bijector):

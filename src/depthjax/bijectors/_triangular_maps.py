@@ -11,7 +11,8 @@ import numpy as np
 
 from depthjax.bijectors._dense import cholesky
 from depthjax.core import Bijector, constraints, derived, record, static
-from depthjax.core._smooth import log_kept, log_sigmoid, softplus, total
+from depthjax.core._smooth import log_kept, log_sigmoid, softplus
+from depthjax.core._sums import total
 from depthjax.core._triangles import diagonal_of, entries, fill_triangle, raw_diagonal, trailing_norms
 from depthjax.core._validity import where_valid
 from depthjax.numerics import log_cosh

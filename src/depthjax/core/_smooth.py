@@ -1,4 +1,4 @@
-"""Smooth elementary functions that maps and their log-dets share, and sums of such terms."""
+"""Smooth elementary functions that maps and their log-dets share."""
 
 import jax
 import jax.numpy as jnp
@@ -105,18 +105,3 @@ def log_logistic_slope(x):
 @log_logistic_slope.defjvp
 def _log_logistic_slope_jvp(primals, tangents):
     return log_logistic_slope(*primals), -jnp.tanh(0.5 * primals[0]) * tangents[0]
-
-
-def total(terms):
-    """Sum of all terms as a product with ones.
-
-    On processors, a sum repeats the computation of its terms within, slowly if it is a polynomial or if terms are few;
-    before a product the terms are finished.
-    """
-    flat = terms.reshape(-1)
-    return flat[0] if flat.size == 1 else jnp.dot(flat, jnp.ones_like(flat), precision=jax.lax.Precision.HIGHEST)
-
-
-def total_of_few(terms):
-    """`total` of fewer than 16 terms, of more a sum, which is faster then."""
-    return total(terms) if terms.size < 16 else jnp.sum(terms)

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from depthjax.core import constraints
+from depthjax.core._sums import sum_of_each
 from depthjax.distributions._gamma import digamma_gap, log_ratio_to_mean, log_scale
 from depthjax.distributions._gaussian_algebra import HIGHEST
 from depthjax.distributions._masked import masked
 from depthjax.numerics import stirling_error
 from depthjax.numerics._beta_tail import product_minus
 from depthjax.numerics._gamma import weighted_log_excess
-from depthjax.numerics._reductions import sum_of_each
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 

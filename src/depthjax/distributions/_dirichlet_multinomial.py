@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record, require_rank
+from depthjax.core._sums import sum_of_each
 from depthjax.distributions._count_mass import complements, counts_of, sample_multinomial
 from depthjax.distributions._count_masses import log_gamma_poisson_mass
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._masked import masked
-from depthjax.numerics._reductions import sum_of_each
 
 
 @record

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Distribution
+from depthjax.core._sums import sum_over_leading
 from depthjax.distributions._cumulative import Cumulative
 from depthjax.distributions._mixture_pathwise import attach_pathwise
 from depthjax.numerics import find_root, log1mexp
-from depthjax.numerics._reductions import sum_over_leading
 
 _LOG_2 = math.log(2.0)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
+from depthjax.core._sums import sum_of_each
 from depthjax.distributions._categorical import categorical_from_probs
 from depthjax.distributions._count_mass import (
     binomial_expectation,
@@ -17,7 +18,6 @@ from depthjax.distributions._count_mass import (
 from depthjax.distributions._masked import masked
 from depthjax.distributions._not_nan import not_nan
 from depthjax.distributions._poisson import log_mass_at
-from depthjax.numerics._reductions import sum_of_each
 
 
 @record

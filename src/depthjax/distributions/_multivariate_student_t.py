@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record
+from depthjax.core._sums import sum_of_each
 from depthjax.distributions._gamma_sampling import sample_log_gamma
 from depthjax.distributions._gaussian_algebra import HIGHEST, complete_factor, log_diagonal, matvec, solve_lower
 from depthjax.numerics import clip_open, log_gamma_difference
 from depthjax.numerics._draws import standard_normal
-from depthjax.numerics._reductions import sum_of_each
 
 
 @record

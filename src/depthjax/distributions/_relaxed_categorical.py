@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, constraints, derived, param, record, require_rank, require_shape
+from depthjax.core._sums import sum_of_each
 from depthjax.distributions._log_simplex import log_simplex
 from depthjax.distributions._masked import masked
 from depthjax.numerics import clip_open
-from depthjax.numerics._reductions import sum_of_each
 
 
 class _Relaxed(Distribution):

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from depthjax.core import Distribution, ExponentialFamily, constraints, derived, param, record, require_rank
+from depthjax.core._sums import sum_of_each
 from depthjax.distributions._masked import masked
 from depthjax.distributions._von_mises_fisher_normalizer import log_area, log_mean_exp, mean_cosine, mean_cosine_deficit
 from depthjax.distributions._von_mises_fisher_sampling import sample_angle, turn_to
 from depthjax.numerics import find_root, safe_norm
 from depthjax.numerics._draws import standard_normal
-from depthjax.numerics._reductions import sum_of_each
 
 
 @record

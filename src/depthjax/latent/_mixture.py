@@ -8,12 +8,12 @@ from jax.typing import ArrayLike
 
 from depthjax.core import constraints, derived, param, record, require_rank, require_shape
 from depthjax.core._options import at_least, chosen
+from depthjax.core._sums import max_over_leading, sum_over_leading
 from depthjax.distributions import MultivariateNormal
 from depthjax.distributions._gaussian_algebra import HIGHEST, log_diagonal, solve_lower
 from depthjax.distributions._mixture_base import MixtureBase
 from depthjax.distributions._multivariate_normal import _HALF_LOG_2PI
 from depthjax.distributions._not_nan import not_nan
-from depthjax.numerics._reductions import max_over_leading, sum_over_leading
 
 COVARIANCES = ("full", "diagonal", "spherical", "tied")
 
