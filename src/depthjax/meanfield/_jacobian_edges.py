@@ -10,8 +10,8 @@ from jax import lax
 from depthjax.meanfield._jacobian_equation import Setting, on_axis
 from depthjax.meanfield._slope_law import SlopeLaw
 
-_PARTS = 32
-_ROUNDS = 6
+_PARTS = 16
+_ROUNDS = 8
 _REACH = 40.0
 
 
