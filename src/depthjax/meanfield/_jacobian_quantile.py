@@ -7,7 +7,8 @@ from jax.typing import ArrayLike
 
 from depthjax.meanfield._activation import Activation
 from depthjax.meanfield._arguments import require
-from depthjax.meanfield._jacobian import check, jacobian_atoms, jacobian_cdf, jacobian_edges
+from depthjax.meanfield._jacobian import jacobian_atoms, jacobian_cdf, jacobian_edges, scalar_q
+from depthjax.meanfield._jacobian_setting import check
 from depthjax.numerics import implicit_root
 from depthjax.numerics._elementwise import promote
 
@@ -39,6 +40,7 @@ def jacobian_quantile(
     """
     name = "jacobian_quantile"
     check(name, activation, q, sigma_w, depth, ensemble)
+    scalar_q(name, q)
     require(name, "u", u, lambda v: (v > 0.0) & (v < 1.0), "in (0, 1)")
     q, sigma_w, depth = promote(q, sigma_w, depth)
     u = jnp.asarray(u).astype(q.dtype)

@@ -168,7 +168,7 @@ class _State(NamedTuple):
     count: jax.Array
 
 
-def _moved(old: Place, step, shrink):
+def moved(old: Place, step, shrink):
     """`old` after a step in log w, its argument kept between a quarter of what it was and the middle to pi."""
     along = shrink * jnp.imag(step)
     angle = old.angle + jnp.where(old.turned, -along, along)
@@ -200,7 +200,7 @@ def _newton(log_lam, state: _State, setting, gaussian, num_steps):
         before = jnp.hypot(jnp.real(state.point.gap), jnp.imag(state.point.gap))
         stalls = (residual <= 4.0 * tol) & (residual >= 0.1 * before)
         done = state.done | (((residual <= tol) | stalls) & state.close)
-        place = jax.tree.map(lambda a, b: jnp.where(done, a, b), old, _moved(old, step, shrink))
+        place = jax.tree.map(lambda a, b: jnp.where(done, a, b), old, moved(old, step, shrink))
         return _State(_Point(place, parts, gap), residual <= near, done, state.count + 1)
 
     def go_on(state):
