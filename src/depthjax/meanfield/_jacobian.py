@@ -19,12 +19,12 @@ from depthjax.meanfield._resolution import accepted, edge_error, relative_error
 from depthjax.numerics._elementwise import promote
 
 
-def scalar_q(name: str, q: ArrayLike) -> None:
+def _scalar_q(name: str, q: ArrayLike) -> None:
     """Refuse layer-wise lengths."""
     if jnp.ndim(q):
         raise ValueError(
             f"{name}: q has shape {jnp.shape(q)}, expected () (a fixed point); layer-wise q is taken by "
-            "the density, the cdf, the atoms and the moments"
+            "the density, the cdf, the quantiles, the atoms and the moments"
         )
 
 
@@ -123,16 +123,17 @@ def jacobian_density_solve(
     Args:
         log_lam: log lambda, any shape.
         activation: phi.
-        q: variance of pre-activations at the fixed point, ().
+        q: variance of pre-activations at the fixed point, (); or (num_layers,), one for each layer.
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
-        depth: number of layers L >= 1, real, (); traced, so one trace serves all depths.
+        depth: number of layers L >= 1, real, (); traced, so one trace serves all depths. Agrees with `q` if that is
+            layer-wise; NaN where a traced one does not.
         ensemble: static, "gaussian" or "orthogonal".
 
     Returns:
-        `JacobianDensity` of the shape of `log_lam`.
+        `JacobianDensity` of the shape of `log_lam`; omega has a further axis of layers if `q` has.
 
     Raises:
-        ValueError: unknown `ensemble`, sigma_w not positive, depth below one.
+        ValueError: unknown `ensemble`, sigma_w not positive, depth below one or not that of a layer-wise `q`.
         TypeError: `activation` is a bare function.
 
     Numerics:
@@ -148,10 +149,13 @@ def jacobian_density_solve(
         of log lambda and of log chi_1 is no part of it: in float32 L layers move lambda by L units in the last place.
         What is not converged is NaN: near zero, near the top of orthogonal layers fewer than two at q below about one,
         within rounding of an edge; for erf and gelu at large q what comes from slopes below the smallest float.
+        Lengths that differ: all layers share m, and w_1, ..., w_L are followed from z = -lambda, where they are real,
+        along the half circle to z = lambda, on which they are analytic.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 
     Cost: O(len(log_lam) * nodes) for each of about five Newton steps; 100 to 200 nodes at q < 0.9, some hundreds from
-        there on, growing with sqrt(q) to at most 3000 to 4000.
+        there on, growing with sqrt(q) to at most 3000 to 4000. With layer-wise q about a hundred evaluations of every
+        layer, in blocks of 64 values of lambda.
 
     Source:
         Pennington, Schoenholz and Ganguli, "Resurrecting the sigmoid", 2017, sec. 2; "The emergence of spectral
@@ -169,7 +173,7 @@ def jacobian_log_density(
     Args:
         log_lam: log lambda, any shape.
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced, real and at least 1.
         ensemble: static, "gaussian" or "orthogonal".
@@ -189,7 +193,7 @@ def jacobian_cdf(
     Args:
         log_lam: log lambda, any shape.
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced.
         ensemble: static, "gaussian" or "orthogonal".
@@ -221,7 +225,7 @@ def jacobian_edges(
     Numerics: derivatives by the envelope theorem, z at fixed w.
     """
     check("jacobian_edges", activation, q, sigma_w, depth, ensemble)
-    scalar_q("jacobian_edges", q)
+    _scalar_q("jacobian_edges", q)
     return _known_edges(activation, *promote(q, sigma_w, depth), ensemble)
 
 
@@ -244,7 +248,7 @@ def jacobian_atoms(
 
     Args:
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced.
         ensemble: static, "gaussian" or "orthogonal".

@@ -77,6 +77,13 @@ def solve_profile(log_lam, activation: Activation, q, sigma_w, depth, ensemble: 
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], lax.map(block, blocks))
 
 
+def top_of_profile(activation: Activation, q, sigma_w, depth, ensemble: str) -> jax.Array:
+    """A bound of log lambda: that of a product is at most the sum of those of its factors."""
+    layers, _, _ = _layers(activation, q, sigma_w, depth)
+    each = layers.log_chi + jnp.log(jnp.max(layers.laws.high, axis=1))
+    return jnp.sum(each + (math.log(4.0) if ensemble == "gaussian" else 0.0))
+
+
 def atoms_of_profile(activation: Activation, q, sigma_w, depth, ensemble: str) -> tuple[jax.Array, jax.Array]:
     """Log locations and masses, as `jacobian_atoms`."""
     sigma_w, depth, *q = promote(sigma_w, depth, *jnp.asarray(q))

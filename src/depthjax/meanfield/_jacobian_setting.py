@@ -23,7 +23,7 @@ class JacobianDensity(NamedTuple):
     Attributes:
         log_density: log rho with respect to lambda; -inf outside the continuous spectrum, NaN where not solved.
         cdf: P(<= lambda), atoms included.
-        omega: the point w of the upper half plane in units of E phi'^2, complex.
+        omega: the point w of the upper half plane, on the scale of phi'^2, complex; one for each layer of a profile.
         residual: |log z(w) - log lambda|.
         converged: Boolean.
     """
