@@ -9,8 +9,8 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from depthjax.meanfield._activation import Activation
+from depthjax.meanfield._jacobian_cdf import cdf_above, cdf_above_gap
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
-from depthjax.meanfield._jacobian_equation import cdf_above, cdf_above_gap
 from depthjax.meanfield._jacobian_profile import atoms_of_profile, solve_profile
 from depthjax.meanfield._jacobian_setting import JacobianDensity, check, is_deep_enough, setting_of
 from depthjax.meanfield._jacobian_solve import Options, solve, tolerance

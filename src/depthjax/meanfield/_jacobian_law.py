@@ -12,7 +12,8 @@ from depthjax.freeprob._law import BoundaryResult
 from depthjax.meanfield._activation import Activation, slope_at
 from depthjax.meanfield._expectation import safe_root
 from depthjax.meanfield._jacobian import jacobian_atoms, jacobian_edges, run
-from depthjax.meanfield._jacobian_equation import equation, mean_log, placed
+from depthjax.meanfield._jacobian_cdf import mean_log
+from depthjax.meanfield._jacobian_equation import equation, placed
 from depthjax.meanfield._jacobian_moments import jacobian_moments
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile
 from depthjax.meanfield._jacobian_setting import check, is_deep_enough, setting_of

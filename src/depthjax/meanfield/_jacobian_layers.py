@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from depthjax.meanfield._jacobian_cdf import mean_log
 from depthjax.meanfield._jacobian_equation import (
     Equation,
     Place,
     Setting,
     equation,
-    mean_log,
     turn_of,
     turn_slope,
 )
