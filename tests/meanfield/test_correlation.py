@@ -222,6 +222,16 @@ def test_phase_diagram():
             exact = mf.c_star(w[i, 0], b[0, j], activation)
             np.testing.assert_allclose(found.c_star[i, j], exact.value, atol=1e-8)
             np.testing.assert_allclose(found.xi_c[i, j], mf.xi_c(w[i, 0], b[0, j], activation), rtol=1e-6)
+    # A large grid takes the terms of the series from a table; derivatives of c* are those of the implicit function.
+    scales = jnp.linspace(1.2, 2.5, 15)[:, None], jnp.linspace(0.02, 0.4, 12)[None]
+    large, small = (
+        jax.jit(lambda w, b: mf.phase_diagram(w, b, A.tanh))(w, scales[1]) for w in (scales[0], scales[0][:3])
+    )
+    for ours, theirs in zip(large, small, strict=True):
+        np.testing.assert_allclose(ours[:3], theirs, rtol=1e-9, atol=1e-13)
+    slopes = jax.jit(jax.jacrev(lambda p: mf.phase_diagram(*p, A.tanh).c_star))(jnp.array([1.5, 0.2]))
+    exact = jax.jit(jax.jacfwd(lambda p: mf.c_star(*p, A.tanh).value))(jnp.array([1.5, 0.2]))
+    np.testing.assert_allclose(slopes, exact, rtol=1e-9)
     divergent = mf.phase_diagram(1.8, 0.1, A.relu)
     assert divergent.phase == 3
     assert np.isnan(np.asarray(divergent.q_star))

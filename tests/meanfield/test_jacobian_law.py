@@ -59,7 +59,7 @@ def test_bad_input():
         layered.moments(3), mf.JacobianSpectrum(A.tanh, Q, W, 3, ensemble="gaussian").moments(3), rtol=1e-12
     )
     with pytest.raises(ValueError, match="layer-wise"):
-        layered.density(0.5)
+        layered.edges()
 
 
 def test_transform_is_flagged_where_the_quadrature_is_not_resolved():

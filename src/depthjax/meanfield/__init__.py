@@ -17,7 +17,6 @@ from depthjax.meanfield._critical import CriticalPoints as CriticalPoints
 from depthjax.meanfield._critical import critical_line as critical_line
 from depthjax.meanfield._critical import critical_sigma_w as critical_sigma_w
 from depthjax.meanfield._isometry import isometry_loss as isometry_loss
-from depthjax.meanfield._jacobian import JacobianDensity as JacobianDensity
 from depthjax.meanfield._jacobian import jacobian_atoms as jacobian_atoms
 from depthjax.meanfield._jacobian import jacobian_cdf as jacobian_cdf
 from depthjax.meanfield._jacobian import jacobian_density_solve as jacobian_density_solve
@@ -29,6 +28,7 @@ from depthjax.meanfield._jacobian_moments import jacobian_moments as jacobian_mo
 from depthjax.meanfield._jacobian_moments import jacobian_variance as jacobian_variance
 from depthjax.meanfield._jacobian_moments import residual_jacobian_variance as residual_jacobian_variance
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile as jacobian_quantile
+from depthjax.meanfield._jacobian_setting import JacobianDensity as JacobianDensity
 from depthjax.meanfield._kernels import arc_cosine_kernel as arc_cosine_kernel
 from depthjax.meanfield._kernels import nngp_kernel as nngp_kernel
 from depthjax.meanfield._kernels import nngp_kernel_matrix as nngp_kernel_matrix

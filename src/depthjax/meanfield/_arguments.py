@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from depthjax.numerics._elementwise import promote
+
+_BLOCK = 256
 
 
 def concrete(value: Any) -> np.ndarray | None:
@@ -29,8 +32,14 @@ def require_scales(name: str, sigma_w: Any = 1.0, sigma_b: Any = 0.0) -> None:
 
 
 def over_grid(fn: Callable, *args: Any) -> Any:
-    """Apply `fn`, which takes scalars, over the broadcast grid of `args`."""
+    """Apply `fn`, which takes scalars, over the broadcast grid of `args`; large ones by blocks, which fit in caches."""
     arrays = promote(*args)
-    for _ in range(arrays[0].ndim):
-        fn = jax.vmap(fn)
-    return fn(*arrays)
+    shape, size = arrays[0].shape, arrays[0].size
+    if size <= _BLOCK:
+        for _ in shape:
+            fn = jax.vmap(fn)
+        return fn(*arrays)
+    spare = -size % _BLOCK
+    blocks = [jnp.pad(x.ravel(), (0, spare), mode="edge").reshape(-1, _BLOCK) for x in arrays]
+    found = jax.lax.map(lambda block: jax.vmap(fn)(*block), blocks)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size].reshape(*shape, *x.shape[2:]), found)

@@ -85,8 +85,9 @@ def c_star(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, q:
 
 
 def depth_scale(slope: jax.Array) -> jax.Array:
-    """-1/log|slope|, 0 at slope 0 and inf from slope 1 on."""
+    """-1/log|slope|, 0 at slope 0 and inf from slope 1 on, from which rounding keeps some units in the last place."""
     size = jnp.abs(slope)
+    size = jnp.where(jnp.abs(size - 1.0) <= 64.0 * jnp.finfo(slope.dtype).eps, 1.0, size)
     inside = (size > 0.0) & (size < 1.0)
     value = -1.0 / jnp.log(jnp.where(inside, size, 0.5))
     return jnp.where(jnp.isnan(slope), jnp.nan, jnp.where(inside, value, jnp.where(size > 0.0, jnp.inf, 0.0)))
@@ -133,6 +134,4 @@ def xi_c(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, q: A
     Source:
         Schoenholz et al. (2017), eq. 9.
     """
-    slope = c_star(sigma_w, sigma_b, activation, q=_lengths("xi_c", sigma_w, sigma_b, activation, q)).slope
-    # On the critical line rounding leaves the slope a few units in the last place off 1.
-    return depth_scale(jnp.where(jnp.abs(slope - 1.0) <= 64.0 * jnp.finfo(slope.dtype).eps, 1.0, slope))
+    return depth_scale(c_star(sigma_w, sigma_b, activation, q=_lengths("xi_c", sigma_w, sigma_b, activation, q)).slope)

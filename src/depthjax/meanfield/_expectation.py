@@ -20,9 +20,10 @@ def graded_rule(q: jax.Array, num_nodes: int = NUM_NODES) -> tuple[jax.Array, ja
     """
     width = jnp.maximum(jnp.sqrt(jax.lax.stop_gradient(q)), 1.0)
     share = jnp.asarray(np.arange(-(num_nodes // 2), num_nodes // 2 + 1) / (num_nodes // 2), q.dtype)
-    u = jnp.arcsinh(HALF_WIDTH * width) * share
-    nodes = jnp.sinh(u) / width
-    weights = jnp.cosh(u) * jnp.exp(-0.5 * nodes * nodes)
+    up = jnp.exp(jnp.arcsinh(HALF_WIDTH * width) * share)
+    down = 1.0 / up
+    nodes = 0.5 * (up - down) / width
+    weights = (up + down) * jnp.exp(-0.5 * nodes * nodes)
     return nodes, weights / jnp.sum(weights)
 
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from depthjax.core._options import at_least, positive
 from depthjax.meanfield._activation import Activation
 from depthjax.meanfield._isometry import isometry_loss
-from depthjax.meanfield._jacobian import check
+from depthjax.meanfield._jacobian_setting import check
 from depthjax.numerics._elementwise import promote
 
 

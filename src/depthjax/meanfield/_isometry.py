@@ -8,7 +8,7 @@ from depthjax.core._options import chosen
 from depthjax.meanfield._activation import Activation, require_activation
 from depthjax.meanfield._arguments import over_grid, require, require_scales
 from depthjax.meanfield._expectation import slope_moments
-from depthjax.meanfield._jacobian import ENSEMBLES
+from depthjax.meanfield._jacobian_setting import ENSEMBLES
 from depthjax.meanfield._q_star import q_star
 
 

@@ -2,77 +2,29 @@
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from depthjax.core._options import chosen
-from depthjax.meanfield._activation import Activation, require_activation
-from depthjax.meanfield._arguments import require, require_scales
-from depthjax.meanfield._contour import contour_of
+from depthjax.meanfield._activation import Activation
+from depthjax.meanfield._jacobian_cdf import cdf_above, cdf_above_gap
 from depthjax.meanfield._jacobian_edges import find_atoms, find_edges
-from depthjax.meanfield._jacobian_equation import Setting, cdf_above, cdf_above_gap
+from depthjax.meanfield._jacobian_profile import atoms_of_profile, solve_profile
+from depthjax.meanfield._jacobian_setting import JacobianDensity, check, is_deep_enough, setting_of
 from depthjax.meanfield._jacobian_solve import Options, solve, tolerance
 from depthjax.meanfield._one_layer import has_one_layer, one_layer
 from depthjax.meanfield._resolution import accepted, edge_error, relative_error
-from depthjax.meanfield._slope_law import slope_laws
 from depthjax.numerics._elementwise import promote
 
-ENSEMBLES = ("gaussian", "orthogonal")
 
-
-class JacobianDensity(NamedTuple):
-    """What one solve of the equation of the spectrum gives at log lambda.
-
-    Attributes:
-        log_density: log rho with respect to lambda; -inf outside the continuous spectrum, NaN where not solved.
-        cdf: P(<= lambda), atoms included.
-        omega: the point w of the upper half plane in units of E phi'^2, complex.
-        residual: |log z(w) - log lambda|.
-        converged: Boolean.
-    """
-
-    log_density: jax.Array
-    cdf: jax.Array
-    omega: jax.Array
-    residual: jax.Array
-    converged: jax.Array
-
-
-def check(name: str, activation: Any, q: Any, sigma_w: Any, depth: Any, ensemble: str) -> None:
-    """Static facts about the arguments that all spectra share."""
-    require_activation(name, activation)
-    chosen(name, "ensemble", ensemble, ENSEMBLES)
-    require_scales(name, sigma_w)
-    require(name, "depth", depth, lambda v: v >= 1.0, "at least 1")
-    if jnp.ndim(q) > 1:
-        raise ValueError(f"{name}: q has shape {jnp.shape(q)}, expected () or (num_layers,)")
-    if jnp.ndim(q) == 1 and not isinstance(depth, jax.core.Tracer) and int(depth) != jnp.shape(q)[0]:
-        raise ValueError(f"{name}: depth is {depth}, but q has {jnp.shape(q)[0]} layers; they must agree")
-
-
-def setting_of(activation, q, sigma_w, depth) -> tuple[Setting, tuple[Setting, ...], jax.Array]:
-    """The equation's parameters for a fixed point q, the same on fewer nodes, and whether they are in range."""
-    ok = (q >= 0.0) & (sigma_w > 0.0) & (depth >= 1.0)
-    q, sigma_w, depth = jnp.where(ok, q, 1.0), jnp.where(ok, sigma_w, 1.0), jnp.where(ok, depth, 2.0)
-    setting, *coarse = (Setting(law, 2.0 * jnp.log(sigma_w) + law.log_mean, depth) for law in slope_laws(activation, q))
-    return setting, lax.stop_gradient(tuple(coarse)), ok
-
-
-def is_deep_enough(activation, depth, gaussian):
-    """Towards one layer the poles of the integrand reach the real axis, where a rule on the line does not follow."""
-    follows = bool(gaussian) or activation.is_piecewise_linear or contour_of(activation) is not None
-    return jnp.asarray(follows) | (depth >= 1.5)
-
-
-def _scalar_q(name, q):
+def _scalar_q(name: str, q: ArrayLike) -> None:
+    """Refuse layer-wise lengths."""
     if jnp.ndim(q):
         raise ValueError(
             f"{name}: q has shape {jnp.shape(q)}, expected () (a fixed point); layer-wise q is taken by "
-            "jacobian_moments and jacobian_variance"
+            "the density, the cdf, the quantiles, the atoms and the moments"
         )
 
 
@@ -149,8 +101,11 @@ def run(log_lam, activation, q, sigma_w, depth, ensemble, **options) -> Jacobian
     dtype = jnp.result_type(log_lam, *(x for x in (q, sigma_w) if isinstance(x, jax.Array)))
     q, sigma_w, depth = (jnp.asarray(value, dtype) for value in (q, sigma_w, depth))
     flat = jnp.ravel(log_lam).astype(dtype)
-    result = _solve_flat(flat, activation, q, sigma_w, depth, ensemble, Options(**options))
-    return jax.tree.map(lambda leaf: leaf.reshape(log_lam.shape), result)
+    if q.ndim:
+        result = solve_profile(flat, activation, q, sigma_w, depth, ensemble)
+    else:
+        result = _solve_flat(flat, activation, q, sigma_w, depth, ensemble, Options(**options))
+    return jax.tree.map(lambda leaf: leaf.reshape(log_lam.shape + leaf.shape[1:]), result)
 
 
 def jacobian_density_solve(
@@ -168,16 +123,17 @@ def jacobian_density_solve(
     Args:
         log_lam: log lambda, any shape.
         activation: phi.
-        q: variance of pre-activations at the fixed point, ().
+        q: variance of pre-activations at the fixed point, (); or (num_layers,), one for each layer.
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
-        depth: number of layers L >= 1, real, (); traced, so one trace serves all depths.
+        depth: number of layers L >= 1, real, (); traced, so one trace serves all depths. Agrees with `q` if that is
+            layer-wise; NaN where a traced one does not.
         ensemble: static, "gaussian" or "orthogonal".
 
     Returns:
-        `JacobianDensity` of the shape of `log_lam`.
+        `JacobianDensity` of the shape of `log_lam`; omega has a further axis of layers if `q` has.
 
     Raises:
-        ValueError: unknown `ensemble`, sigma_w not positive, depth below one.
+        ValueError: unknown `ensemble`, sigma_w not positive, depth below one or not that of a layer-wise `q`.
         TypeError: `activation` is a bare function.
 
     Numerics:
@@ -193,17 +149,19 @@ def jacobian_density_solve(
         of log lambda and of log chi_1 is no part of it: in float32 L layers move lambda by L units in the last place.
         What is not converged is NaN: near zero, near the top of orthogonal layers fewer than two at q below about one,
         within rounding of an edge; for erf and gelu at large q what comes from slopes below the smallest float.
+        Lengths that differ: all layers share m, and w_1, ..., w_L are followed from z = -lambda, where they are real,
+        along the half circle to z = lambda, on which they are analytic.
         The cdf is closed form, int m dlog z = L E log(1 - d/w) + (L - 1) log(1 + m) + a L (m - log(1 + m)).
 
     Cost: O(len(log_lam) * nodes) for each of about five Newton steps; 100 to 200 nodes at q < 0.9, some hundreds from
-        there on, growing with sqrt(q) to at most 3000 to 4000.
+        there on, growing with sqrt(q) to at most 3000 to 4000. With layer-wise q about a hundred evaluations of every
+        layer, in blocks of 64 values of lambda.
 
     Source:
         Pennington, Schoenholz and Ganguli, "Resurrecting the sigmoid", 2017, sec. 2; "The emergence of spectral
         universality in deep networks", 2018.
     """
     check("jacobian_density_solve", activation, q, sigma_w, depth, ensemble)
-    _scalar_q("jacobian_density_solve", q)
     return run(log_lam, activation, q, sigma_w, depth, ensemble)
 
 
@@ -215,7 +173,7 @@ def jacobian_log_density(
     Args:
         log_lam: log lambda, any shape.
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced, real and at least 1.
         ensemble: static, "gaussian" or "orthogonal".
@@ -224,7 +182,6 @@ def jacobian_log_density(
         log rho of the shape of `log_lam`; -inf outside the continuous spectrum. See `jacobian_density_solve`.
     """
     check("jacobian_log_density", activation, q, sigma_w, depth, ensemble)
-    _scalar_q("jacobian_log_density", q)
     return run(log_lam, activation, q, sigma_w, depth, ensemble).log_density
 
 
@@ -236,7 +193,7 @@ def jacobian_cdf(
     Args:
         log_lam: log lambda, any shape.
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced.
         ensemble: static, "gaussian" or "orthogonal".
@@ -245,7 +202,6 @@ def jacobian_cdf(
         The cdf, of the shape of `log_lam`.
     """
     check("jacobian_cdf", activation, q, sigma_w, depth, ensemble)
-    _scalar_q("jacobian_cdf", q)
     return run(log_lam, activation, q, sigma_w, depth, ensemble).cdf
 
 
@@ -292,7 +248,7 @@ def jacobian_atoms(
 
     Args:
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced.
         ensemble: static, "gaussian" or "orthogonal".
@@ -302,7 +258,8 @@ def jacobian_atoms(
         no atoms.
     """
     check("jacobian_atoms", activation, q, sigma_w, depth, ensemble)
-    _scalar_q("jacobian_atoms", q)
+    if jnp.ndim(q):
+        return atoms_of_profile(activation, q, sigma_w, depth, ensemble)
     return _all_atoms(activation, *promote(q, sigma_w, depth), ensemble)
 
 

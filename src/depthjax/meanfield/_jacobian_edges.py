@@ -10,8 +10,8 @@ from jax import lax
 from depthjax.meanfield._jacobian_equation import Setting, on_axis
 from depthjax.meanfield._slope_law import SlopeLaw
 
-_PARTS = 32
-_ROUNDS = 6
+_PARTS = 16
+_ROUNDS = 8
 _REACH = 40.0
 
 
@@ -161,16 +161,32 @@ def _between(z_low, z_high, w_low, w_high, ok):
 
 def find_atoms(setting: Setting, gaussian: float) -> tuple[jax.Array, jax.Array]:
     """Log locations and masses: at zero the largest of a layer; orthogonal weights, 1 - L (1 - p) at each atom of d."""
-    law: SlopeLaw = setting.law
+    mass, at_zero, log_d = _atoms_of_slopes(setting.law)
+    lost, place = setting.depth * (1.0 - mass), setting.depth * (setting.log_chi + log_d)
+    return _surviving(jnp.sum(jnp.where(at_zero, mass, 0.0)), at_zero, lost, place, gaussian)
+
+
+def find_atoms_of_layers(laws: SlopeLaw, log_chi: jax.Array, gaussian: float) -> tuple[jax.Array, jax.Array]:
+    """The same of layers of different lengths, their laws stacked: masses lost and logarithms add up."""
+    mass, at_zero, log_d = jax.vmap(_atoms_of_slopes)(laws)
+    largest = jnp.max(jnp.sum(jnp.where(at_zero, mass, 0.0), axis=1))
+    place = jnp.sum(log_chi[:, None] + log_d, axis=0)
+    return _surviving(largest, at_zero[0], jnp.sum(1.0 - mass, axis=0), place, gaussian)
+
+
+def _atoms_of_slopes(law):
+    """Mass of every piece, of all with one slope on the first of them; whether the slope is zero; log d^."""
     same = law.low[:, None] == law.low[None, :]
     flat = law.masses > 0.0
     first = jnp.argmax(same & flat[None, :], axis=1) == jnp.arange(law.low.shape[0])
     mass = jnp.where(flat & first, jnp.sum(jnp.where(same, law.masses[None, :], 0.0), axis=1), 0.0)
     at_zero = law.low == 0.0
-    zero_mass = jnp.sum(jnp.where(at_zero, mass, 0.0))
-    survives = 0.0 if gaussian else jnp.maximum(0.0, 1.0 - setting.depth * (1.0 - mass))
+    return mass, at_zero, jnp.log(jnp.where(at_zero, 1.0, law.low))
+
+
+def _surviving(zero_mass, at_zero, lost, place, gaussian):
+    survives = jnp.zeros_like(lost) if gaussian else jnp.maximum(0.0, 1.0 - lost)
     others = jnp.where(at_zero, 0.0, survives)
-    log_d = jnp.log(jnp.where(at_zero, 1.0, law.low))
-    locations = jnp.where(others > 0.0, setting.depth * (setting.log_chi + log_d), -jnp.inf)
+    locations = jnp.where(others > 0.0, place, -jnp.inf)
     masses = jnp.concatenate([zero_mass[None], others])
     return jnp.concatenate([jnp.full_like(locations[:1], -jnp.inf), locations]), masses

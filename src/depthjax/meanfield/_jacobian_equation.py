@@ -44,14 +44,20 @@ def placed(v: jax.Array) -> Place:
 
 
 class Equation(NamedTuple):
-    """log z and m with their derivatives in log w, log(1 + m), the argument of E r/(w - d^) for the pivot r of w."""
+    """log z and m with their derivatives in log w, 1 + m, and E (w - 1)/(w - d^) less one and in full."""
 
     log_z: jax.Array
     slope: jax.Array
     m: jax.Array
     m_slope: jax.Array
-    log_one_plus_m: jax.Array
-    turn: jax.Array
+    one_plus_m: jax.Array
+    away: jax.Array
+    one_plus_away: jax.Array
+
+    @property
+    def log_one_plus_m(self) -> jax.Array:
+        """log(1 + m)."""
+        return log1p(self.m, self.one_plus_m)
 
 
 class Setting(NamedTuple):
@@ -101,7 +107,7 @@ def log1p(z: jax.Array, full: jax.Array) -> jax.Array:
     return lax.complex(modulus, jnp.arctan2(above, right))
 
 
-def _point(place):
+def point_of(place):
     """The numbers w and w - 1."""
     size, half = jnp.exp(place.log_r), jnp.sin(0.5 * place.angle)
     across, up = size * jnp.cos(place.angle), size * jnp.sin(place.angle)
@@ -138,7 +144,7 @@ def _columns(law):
     return line, jnp.stack([*real, u, w * cross + u * square, w * b + u * d], axis=-1)
 
 
-def _dot(values, columns):
+def dot(values, columns):
     return jnp.matmul(values, columns, precision=lax.Precision.HIGHEST)
 
 
@@ -149,36 +155,36 @@ def _sums(law, w, y, turned):
     line, path = _columns(law)
     if im is None:
         first = 1.0 / re
-        return _dot(first, line), _dot(first * first, line)
+        return dot(first, line), dot(first * first, line)
     scale = 1.0 / (re * re + im * im)
     first_re, first_im = re * scale, -im * scale
     second_re, second_im = first_re * first_re - first_im * first_im, 2.0 * first_re * first_im
     if path is None:
-        return lax.complex(_dot(first_re, line), _dot(first_im, line)), lax.complex(
-            _dot(second_re, line), _dot(second_im, line)
+        return lax.complex(dot(first_re, line), dot(first_im, line)), lax.complex(
+            dot(second_re, line), dot(second_im, line)
         )
     if turned is None:
         real, imaginary = path[:, :3], path[:, 3:]
-        return tuple(_dot(a, real) - _dot(b, imaginary) for a, b in ((first_re, first_im), (second_re, second_im)))
+        return tuple(dot(a, real) - dot(b, imaginary) for a, b in ((first_re, first_im), (second_re, second_im)))
     every, far = jnp.concatenate([path, line], axis=-1), turned[..., None]
 
     def total(a, b):
-        a, b = _dot(a, every), _dot(b, every)
+        a, b = dot(a, every), dot(b, every)
         bent = a[..., :3] - b[..., 3:6], a[..., 3:6] + b[..., :3]
         return lax.complex(jnp.where(far, a[..., 6:], bent[0]), jnp.where(far, b[..., 6:], bent[1]))
 
     return total(first_re, first_im), total(second_re, second_im)
 
 
-def _is_near(y, law):
+def is_near(y, law):
     """Whether w is nearer to one than d^ is as a rule."""
     return jnp.real(y) ** 2 + jnp.imag(y) ** 2 < jnp.sum(law.weights * law.excess * law.excess)
 
 
 def turn_slope(place: Place, law: SlopeLaw) -> jax.Array:
     """Derivative in log w, complex, of what the turn has beyond arg(1 + m)."""
-    y = _point(place)[1]
-    near = _is_near(y, law)
+    y = point_of(place)[1]
+    near = is_near(y, law)
     return jnp.where(near, 0.0, _inverse(jnp.where(near, jnp.ones_like(y), y)))
 
 
@@ -195,11 +201,11 @@ class _Parts(NamedTuple):
     over_resolvent: jax.Array
 
 
-def _parts(w, y, law, turned=None):
+def parts_at(w, y, law, turned=None):
     first, second = over_blocks(_sums, law, w, y, turned)
     resolvent, spread, m = first[..., 0], first[..., 1], first[..., 2]
     d_resolvent, d_spread, d_m = -second[..., 0], -second[..., 1], -second[..., 2]
-    small = _is_near(y, law)
+    small = is_near(y, law)
     inverse = _inverse(jnp.where(small, jnp.ones_like(y), y))
     drift = jnp.where(small, y * resolvent - 1.0, spread * inverse)
     d_drift = jnp.where(small, resolvent + y * d_resolvent, (d_spread - spread * inverse) * inverse)
@@ -219,18 +225,27 @@ def _slope(parts, depth, gaussian):
 
 def equation(place: Place, setting: Setting, gaussian: float) -> Equation:
     """Evaluate at w of any shape."""
-    parts = _parts(*_point(place), setting.law, place.turned)
-    log_k = log1p(parts.k1, parts.k)
-    log_m = log1p(parts.m, parts.w * parts.resolvent)
+    w, y = point_of(place)
+    parts = parts_at(w, y, setting.law, place.turned)
+    one_plus_m = w * parts.resolvent
     v = lax.complex(place.log_r, place.theta)
     layers = setting.depth.astype(v.dtype)
-    log_z = v + (layers - 1.0) * log_k + (setting.depth * setting.log_chi).astype(v.dtype)
+    log_z = v + (setting.depth * setting.log_chi).astype(v.dtype)
     if gaussian:
-        log_z = log_z + layers * log_m
-    y = _point(place)[1]
-    away = log1p(parts.k1 * parts.resolvent, y * parts.resolvent)
-    turn = jnp.where(_is_near(y, setting.law), jnp.imag(log_m), jnp.imag(away))
-    return Equation(log_z, _slope(parts, layers, gaussian), parts.m, parts.d_m * parts.w, log_m, turn)
+        # In one, which halves what there is to compile.
+        log_k, log_m = log1p(jnp.stack([parts.k1, parts.m]), jnp.stack([parts.k, one_plus_m]))
+        log_z = log_z + (layers - 1.0) * log_k + layers * log_m
+    else:
+        log_z = log_z + (layers - 1.0) * log1p(parts.k1, parts.k)
+    slope = _slope(parts, layers, gaussian)
+    away = parts.k1 * parts.resolvent
+    return Equation(log_z, slope, parts.m, parts.d_m * parts.w, one_plus_m, away, y * parts.resolvent)
+
+
+def turn_of(place: Place, at: Equation, law: SlopeLaw) -> jax.Array:
+    """The argument of E r/(w - d^) for the pivot r of w."""
+    near = is_near(point_of(place)[1], law)
+    return jnp.imag(log1p(jnp.where(near, at.m, at.away), jnp.where(near, at.one_plus_m, at.one_plus_away)))
 
 
 class OnAxis(NamedTuple):
@@ -245,7 +260,7 @@ class OnAxis(NamedTuple):
 def on_axis(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float) -> OnAxis:
     """Evaluate at real w = 1 + y, any shape."""
     depth = setting.depth
-    parts = _parts(w, y, setting.law)
+    parts = parts_at(w, y, setting.law)
     log_z = jnp.log(w) + (depth - 1.0) * _log_abs(parts.k1, parts.k) + depth * setting.log_chi
     if gaussian:
         log_z = log_z + depth * _log_abs(parts.m, parts.w * parts.resolvent)
@@ -260,73 +275,15 @@ def _log_abs(x, full):
     return jnp.where(near, jnp.log1p(jnp.where(near, x, 0.0)), far)
 
 
-def _mean_log(law, w, y, turned, near):
-    """Real and imaginary part of E log((w - d^)/r)."""
-    re, im = differences(w, y, law, turned)
-    r = jnp.where(near, w, y)
-    across, up = jnp.real(r)[..., None], jnp.imag(r)[..., None]
-
-    def spread(x, b):
-        # Im (w - d^) conj(w - 1) from d^ - 1, which at large w is small beside w.
-        x, b = (part.reshape((1,) * y.ndim + part.shape) for part in (x, b))
-        return jnp.where(near[..., None], im * across - re * up, x * up - b * across)
-
-    rise = spread(law.excess, jnp.zeros_like(law.excess))
-    if law.path is not None:
-        rise = jnp.where(turned[..., None], rise, spread(law.path.excess, law.path.excess_im))
-    angle = jnp.arctan2(rise, re * across + im * up)
-    # Both arguments lie in [0, pi]; of a node of the path on the axis that may seem otherwise by rounding.
-    half = 0.5 * jnp.pi
-    angle = jnp.where((angle < -half) & (across > 0.0), angle + 2.0 * jnp.pi, angle)
-    angle = jnp.where((angle > half) & (across < 0.0), angle - 2.0 * jnp.pi, angle)
-    size = 0.5 * (jnp.log(re * re + im * im) - jnp.log(across * across + up * up))
-    line = _dot(size, law.weights), _dot(angle, law.weights)
-    if law.path is None:
-        return line
-    shares, u = law.path.weights, law.path.weights_im
-    bent = _dot(size, shares) - _dot(angle, u), _dot(size, u) + _dot(angle, shares)
-    return jnp.where(turned, line[0], bent[0]), jnp.where(turned, line[1], bent[1])
-
-
-def mean_log(place: Place, law: SlopeLaw) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """E log((w - d^)/r), real and imaginary parts, and r, the pivot: w - 1, or w where that is near zero."""
-    w, y = _point(place)
-    near = _is_near(y, law)
-    return *over_blocks(_mean_log, law, w, y, place.turned, near), jnp.where(near, w, y)
-
-
-def cdf_above(place: Place, m, arg, turn, setting: Setting, gaussian: float) -> jax.Array:
-    """P(> lambda) at the solution with arg = arg(1 + m): Im Phi(w)/pi with Phi the antiderivative of m dlog z."""
-    total = setting.depth * (mean_log(place, setting.law)[1] + turn) - arg
-    if gaussian:
-        total = total + setting.depth * (jnp.imag(m) - arg)
-    return total / jnp.pi
-
-
-def cdf_above_gap(w: jax.Array, y: jax.Array, setting: Setting, gaussian: float) -> jax.Array:
-    """The same at real w = 1 + y in a gap of the support of d^, approached from above."""
-    law, depth = setting.law, setting.depth
-    re, im = differences(w, y, law)
-    if im is None or law.path is None:
-        above = jnp.sum(jnp.where(re < 0.0, law.weights, 0.0), axis=-1)
-    else:
-        angle, size = jnp.arctan2(im, re), jnp.log(re * re + im * im)
-        angle = jnp.where(angle < -0.5 * jnp.pi, angle + 2.0 * jnp.pi, angle)
-        above = (_dot(angle, law.path.weights) + 0.5 * _dot(size, law.path.weights_im)) / jnp.pi
-    # Im m < 0 above the axis, so that arg(1 + m) is -pi where 1 + m < 0.
-    arg = jnp.where(_parts(w, y, law).resolvent < 0.0, -1.0, 0.0)
-    return depth * above + (depth - 1.0) * arg - (depth * arg if gaussian else 0.0)
-
-
 def _path_sum(law, w, y, turned):
     re, im = differences(w, y, law, turned)
     _, _, shares, b, u = law.path
     size = jnp.hypot(shares, u) * jnp.hypot(law.path.points, b)
-    return jnp.where(turned, 0.0, _dot(1.0 / jnp.hypot(re, im), size))
+    return jnp.where(turned, 0.0, dot(1.0 / jnp.hypot(re, im), size))
 
 
 def path_sum(place: Place, law: SlopeLaw) -> jax.Array:
     """Sum of |weight d^/(w - d^)| on the path, 0 on the line, where the terms of Im m all have one sign."""
     if law.path is None:
         return jnp.zeros_like(place.log_r)
-    return over_blocks(_path_sum, law, *_point(place), place.turned)
+    return over_blocks(_path_sum, law, *point_of(place), place.turned)

@@ -11,17 +11,12 @@ from depthjax.freeprob._branch import times, upper_log
 from depthjax.freeprob._law import BoundaryResult
 from depthjax.meanfield._activation import Activation, slope_at
 from depthjax.meanfield._expectation import safe_root
-from depthjax.meanfield._jacobian import (
-    check,
-    is_deep_enough,
-    jacobian_atoms,
-    jacobian_edges,
-    run,
-    setting_of,
-)
-from depthjax.meanfield._jacobian_equation import equation, mean_log, placed
+from depthjax.meanfield._jacobian import jacobian_atoms, jacobian_edges, run
+from depthjax.meanfield._jacobian_cdf import mean_log
+from depthjax.meanfield._jacobian_equation import equation, placed
 from depthjax.meanfield._jacobian_moments import jacobian_moments
 from depthjax.meanfield._jacobian_quantile import jacobian_quantile
+from depthjax.meanfield._jacobian_setting import check, is_deep_enough, setting_of
 from depthjax.meanfield._polar import polar_search, real_off_support
 from depthjax.meanfield._resolution import accepted, relative_error
 from depthjax.numerics import implicit_root
@@ -36,7 +31,8 @@ class JacobianSpectrum(SpectralLaw):
 
     Args:
         activation: phi.
-        q: (), variance of pre-activations at the fixed point; or (num_layers,), for which moments are known only.
+        q: (), variance of pre-activations at the fixed point; or (num_layers,), for which density, cdf,
+            atoms and moments are known.
         sigma_w: (), standard deviation of weights times sqrt(fan_in), positive.
         depth: (), number of layers L, real and at least 1, traced.
         ensemble: static, "gaussian" or "orthogonal".
@@ -80,20 +76,19 @@ class JacobianSpectrum(SpectralLaw):
         if self.q.ndim:
             raise ValueError(
                 f"JacobianSpectrum.{method}: q has shape {self.q.shape}, expected () (a fixed point); of layer-wise q "
-                "the moments are known"
+                "density, cdf, atoms and moments are known"
             )
 
-    def _at(self, x, method):
-        self._scalar(method)
+    def _at(self, x):
         inside = x > 0.0
         return inside, run(jnp.log(jnp.where(inside, x, 1.0)), *self._fields(), self.ensemble)
 
     def _log_density(self, x):
-        inside, found = self._at(x, "log_density")
+        inside, found = self._at(x)
         return jnp.where(inside, found.log_density, jnp.where(jnp.isnan(x), jnp.nan, -jnp.inf))
 
     def _cdf(self, x):
-        inside, found = self._at(x, "cdf")
+        inside, found = self._at(x)
         locations, masses = self._atoms()
         at_zero = jnp.sum(jnp.where(locations == 0.0, masses, 0.0))
         outside = jnp.where(x == 0.0, at_zero, jnp.where(x < 0.0, 0.0, jnp.nan))
@@ -112,7 +107,6 @@ class JacobianSpectrum(SpectralLaw):
         return jnp.exp(jacobian_edges(*self._fields(), ensemble=self.ensemble))
 
     def _atoms(self):
-        self._scalar("atoms")
         places, masses = jacobian_atoms(*self._fields(), ensemble=self.ensemble)
         return jnp.exp(places), masses
 

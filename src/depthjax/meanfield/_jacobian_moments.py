@@ -8,7 +8,7 @@ from depthjax.core._options import chosen
 from depthjax.freeprob import moments_to_s_series, s_series_to_moments
 from depthjax.meanfield._activation import Activation, slope_at
 from depthjax.meanfield._expectation import rule_for, safe_root, slope_moments
-from depthjax.meanfield._jacobian import ENSEMBLES, check
+from depthjax.meanfield._jacobian_setting import ENSEMBLES, check
 from depthjax.meanfield._length import gain
 from depthjax.numerics import series_exp, series_log
 from depthjax.numerics._elementwise import promote

@@ -7,7 +7,9 @@ from jax.typing import ArrayLike
 
 from depthjax.meanfield._activation import Activation
 from depthjax.meanfield._arguments import require
-from depthjax.meanfield._jacobian import check, jacobian_atoms, jacobian_cdf, jacobian_edges
+from depthjax.meanfield._jacobian import jacobian_atoms, jacobian_cdf, jacobian_edges
+from depthjax.meanfield._jacobian_profile import top_of_profile
+from depthjax.meanfield._jacobian_setting import check
 from depthjax.numerics import implicit_root
 from depthjax.numerics._elementwise import promote
 
@@ -23,7 +25,7 @@ def jacobian_quantile(
     Args:
         u: share in (0, 1), any shape.
         activation: phi.
-        q: variance of pre-activations, ().
+        q: variance of pre-activations, () or (num_layers,).
         sigma_w: standard deviation of weights times sqrt(fan_in), ().
         depth: number of layers, traced.
         ensemble: static, "gaussian" or "orthogonal".
@@ -40,18 +42,22 @@ def jacobian_quantile(
     name = "jacobian_quantile"
     check(name, activation, q, sigma_w, depth, ensemble)
     require(name, "u", u, lambda v: (v > 0.0) & (v < 1.0), "in (0, 1)")
-    q, sigma_w, depth = promote(q, sigma_w, depth)
-    u = jnp.asarray(u).astype(q.dtype)
+    dtype = promote(jnp.ravel(jnp.asarray(q))[0], sigma_w, depth)[0].dtype
+    q, sigma_w, depth = (jnp.asarray(value).astype(dtype) for value in (q, sigma_w, depth))
+    u = jnp.asarray(u).astype(dtype)
     flat = u.ravel()
     frozen = lax.stop_gradient((activation, q, sigma_w, depth))
 
     def cdf(t, activation, q, sigma_w, depth):
         return jacobian_cdf(t, activation, q, sigma_w, depth, ensemble=ensemble)
 
-    edges = jacobian_edges(*frozen, ensemble=ensemble)
     locations, masses = jacobian_atoms(*frozen, ensemble=ensemble)
-    ends = jnp.concatenate([edges.ravel(), jnp.where(masses > 0.0, locations, -jnp.inf)])
-    top = jnp.max(jnp.where(jnp.isfinite(ends), ends, -jnp.inf))
+    if q.ndim:
+        top = top_of_profile(*frozen, ensemble)
+    else:
+        edges = jacobian_edges(*frozen, ensemble=ensemble)
+        ends = jnp.concatenate([edges.ravel(), jnp.where(masses > 0.0, locations, -jnp.inf)])
+        top = jnp.max(jnp.where(jnp.isfinite(ends), ends, -jnp.inf))
     target = lax.stop_gradient(flat)
 
     def widen(low, k):

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from depthjax.meanfield._jacobian_edges import Edges
-from depthjax.meanfield._jacobian_equation import Place, Setting, equation, placed, turn_slope
+from depthjax.meanfield._jacobian_equation import Equation, Place, Setting, equation, placed, turn_of, turn_slope
 
 _RADII = 64
 _NEWTON = 14
@@ -29,7 +29,7 @@ class Options(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """w, what the equation gives there, and log z - log lambda.
+    """w, what the equation gives there, arg(1 + m) and the turn, and log z - log lambda.
 
     Outside the spectrum log w is i, and nothing there has a meaning.
     """
@@ -38,6 +38,14 @@ class Solution(NamedTuple):
     m: jax.Array
     arg: jax.Array
     turn: jax.Array
+    gap: jax.Array
+
+
+class _Point(NamedTuple):
+    """A place, the equation there, and log z - log lambda."""
+
+    place: Place
+    at: Equation
     gap: jax.Array
 
 
@@ -60,23 +68,36 @@ def _curve(log_r, setting, gaussian, steps):
     return lax.fori_loop(0, steps, body, (low, high, low, low))[2:]
 
 
-def _search(log_lam, setting, gaussian, steps):
-    """Global search: lambda(r) increases, so bisect in log r, with a bisection in theta inside."""
+def _search(log_lam, knots, is_table, setting, gaussian):
+    """Global search: lambda(r) increases, so bisect in log r, with a bisection in theta inside.
+
+    Or, to compile the bisection in theta once, the curve at the knots, log r, if `is_table`: log r, theta, log lambda.
+    """
     top = jnp.log1p(jnp.max(setting.law.high)) + jnp.log(2.0 * (1.0 + setting.depth)) + 2.0
     low = jnp.minimum(log_lam - setting.depth * setting.log_chi, 0.0) - 60.0
+    halvings, angles = (jnp.where(is_table, *counts) for counts in ((1, _HALVINGS), (_ANGLES, _FINE_ANGLES)))
 
     def body(_, state):
-        low, high, _, _ = state
-        middle = 0.5 * low + 0.5 * high
-        theta, level = _curve(middle, setting, gaussian, _FINE_ANGLES)
+        low, high, *_ = state
+        middle = jnp.where(is_table, knots, 0.5 * low + 0.5 * high)
+        theta, level = _curve(middle, setting, gaussian, angles)
         below = level < log_lam
-        return jnp.where(below, middle, low), jnp.where(below, high, middle), middle, theta
+        return jnp.where(below, middle, low), jnp.where(below, high, middle), middle, theta, level
 
-    return lax.fori_loop(0, steps, body, (low, jnp.broadcast_to(top, low.shape), low, low))[2:]
+    start = (low, jnp.broadcast_to(top, low.shape), low, low, low)
+    return lax.fori_loop(0, halvings, body, start)[2:]
 
 
-def _table(setting, edges: Edges, gaussian):
-    """Radii clustered at both ends of the curve, with theta and log lambda on it."""
+class _Ends(NamedTuple):
+    """Ends of the table of starting points, in log r, and of the spectrum; the bottom may be chosen."""
+
+    top: jax.Array
+    bottom: jax.Array
+    low: jax.Array
+    high: jax.Array
+
+
+def _ends(setting, edges: Edges):
     last = jnp.sum(~jnp.isnan(edges.log_w[:, 1])) - 1
     top = edges.log_w[jnp.maximum(last, 0), 1]
     law = setting.law
@@ -85,18 +106,27 @@ def _table(setting, edges: Edges, gaussian):
     )
     deep = jnp.minimum(top, 0.0) + _DEEP - _SPREADS * jnp.maximum(spread - 1.0, 0.0)
     bottom = jnp.where(jnp.isfinite(edges.log_w[0, 0]), edges.log_w[0, 0], deep)
-    phase = jnp.asarray(np.pi * (np.arange(_RADII) + 0.5) / _RADII, top.dtype)
-    log_r = top - (top - bottom) * jnp.sin(0.5 * phase) ** 2
-    theta, log_lam = _curve(log_r, setting, gaussian, _ANGLES)
-    high = edges.log_lam[jnp.maximum(last, 0), 1]
-    low = jnp.where(jnp.isfinite(edges.log_lam[0, 0]), edges.log_lam[0, 0], log_lam[-1])
-    rate = (log_r[-1] - log_r[-_FROM_END]) / (log_lam[-1] - log_lam[-_FROM_END])
-    return top, bottom, phase, theta, log_lam, low, high, rate
+    return _Ends(top, bottom, edges.log_lam[0, 0], edges.log_lam[jnp.maximum(last, 0), 1])
 
 
-def _start(log_lam, table):
-    """Starting point by interpolation in the variable that resolves the square roots at both edges."""
-    top, bottom, phase, theta, knots, low, high, rate = table
+def _phases(dtype):
+    return jnp.asarray(np.pi * (np.arange(_RADII) + 0.5) / _RADII, dtype)
+
+
+def _knots(ends: _Ends):
+    """Radii clustered at both ends of the curve."""
+    return ends.top - (ends.top - ends.bottom) * jnp.sin(0.5 * _phases(ends.top.dtype)) ** 2
+
+
+def _start(log_lam, ends: _Ends, log_r, theta, knots):
+    """Starting point by interpolation in the variable that resolves the square roots at both edges.
+
+    On the curve at `log_r` the angles are `theta` and the levels, log lambda, `knots`.
+    """
+    top, bottom, low, high = ends
+    phase = _phases(top.dtype)
+    low = jnp.where(jnp.isfinite(low), low, knots[-1])
+    rate = (log_r[-1] - log_r[-_FROM_END]) / (knots[-1] - knots[-_FROM_END])
     width = jnp.maximum(high - low, jnp.finfo(high.dtype).tiny)
 
     def resolved(t):
@@ -132,13 +162,13 @@ def tolerance(log_lam, setting):
 
 
 class _State(NamedTuple):
-    point: Solution
+    point: _Point
     close: jax.Array
     done: jax.Array
     count: jax.Array
 
 
-def _moved(old: Place, step, shrink):
+def moved(old: Place, step, shrink):
     """`old` after a step in log w, its argument kept between a quarter of what it was and the middle to pi."""
     along = shrink * jnp.imag(step)
     angle = old.angle + jnp.where(old.turned, -along, along)
@@ -166,10 +196,12 @@ def _newton(log_lam, state: _State, setting, gaussian, num_steps):
         step = -gap / parts.slope
         size = jnp.hypot(jnp.real(step), jnp.imag(step))
         shrink = jnp.minimum(1.0, 0.5 / jnp.maximum(size, 1e-30))
-        done = state.done | ((residual <= tol) & state.close)
-        place = jax.tree.map(lambda a, b: jnp.where(done, a, b), old, _moved(old, step, shrink))
-        point = Solution(place, parts.m, jnp.imag(parts.log_one_plus_m), parts.turn, gap)
-        return _State(point, residual <= near, done, state.count + 1)
+        # Some points stall where rounding leaves a little more than `tol`.
+        before = jnp.hypot(jnp.real(state.point.gap), jnp.imag(state.point.gap))
+        stalls = (residual <= 4.0 * tol) & (residual >= 0.1 * before)
+        done = state.done | (((residual <= tol) | stalls) & state.close)
+        place = jax.tree.map(lambda a, b: jnp.where(done, a, b), old, moved(old, step, shrink))
+        return _State(_Point(place, parts, gap), residual <= near, done, state.count + 1)
 
     def go_on(state):
         return jnp.any(~state.done) & (state.count < num_steps)
@@ -179,23 +211,25 @@ def _newton(log_lam, state: _State, setting, gaussian, num_steps):
 
 def _solve(log_lam, inside, setting, coarse, edges, gaussian, options) -> Solution:
     """Newton's method from a table, then, a few points at a time, from the globally convergent search."""
-    log_r, theta = _start(log_lam, _table(coarse, edges, gaussian))
-    place = placed(lax.complex(jnp.where(inside, log_r, 0.0), jnp.where(inside, theta, 1.0)))
     zero, no = jnp.zeros_like(log_lam), jnp.zeros(log_lam.shape, bool)
     none = lax.complex(zero, zero)
-    point = Solution(place, none, zero, zero, none)
-    state = _State(point, no, ~inside, jnp.zeros((), jnp.int32))
-    size = min(_RADII, log_lam.shape[0])
-    attempts = 1 + -(-log_lam.shape[0] // size) if options.fallback else 1
+    place = placed(lax.complex(zero, jnp.ones_like(zero)))
+    state = _State(_Point(place, Equation(*[none] * 7), none), no, ~inside, jnp.zeros((), jnp.int32))
+    count = log_lam.shape[0]
+    attempts = 1 + -(-count // _RADII) if options.fallback else 1
+    ends = _ends(coarse, edges)
 
     def attempt(carry):
         state, tried = carry
-        order = jnp.argsort(state.done, stable=True)[:size]
-        found = _search(log_lam[order], coarse, gaussian, jnp.where(tried > 0, _HALVINGS, 0))
-        use = ~state.done[order] & (tried > 0)
-        old = state.point.place
-        new = placed(lax.complex(*found))
-        place = jax.tree.map(lambda a, b: a.at[order].set(jnp.where(use, b, a[order])), old, new)
+        first = tried == 0
+        order = jnp.argsort(state.done, stable=True)[np.arange(_RADII) % count]
+        log_r, theta, level = _search(log_lam[order], _knots(ends), first, coarse, gaussian)
+        start = placed(lax.complex(*_start(log_lam, ends, log_r, theta, level)))
+        chosen = placed(lax.complex(log_r, theta))
+        old, undone = state.point.place, ~state.done
+        place = jax.tree.map(
+            lambda now, a, b: jnp.where(undone, jnp.where(first, a, now.at[order].set(b)), now), old, start, chosen
+        )
         state = state._replace(point=state.point._replace(place=place), close=state.close & state.done)
         return _newton(log_lam, state, setting, gaussian, options.num_newton), tried + 1
 
@@ -203,7 +237,8 @@ def _solve(log_lam, inside, setting, coarse, edges, gaussian, options) -> Soluti
         state, tried = carry
         return jnp.any(~state.done) & (tried < attempts)
 
-    return lax.while_loop(go_on, attempt, (state, jnp.zeros((), jnp.int32)))[0].point
+    place, at, gap = lax.while_loop(go_on, attempt, (state, jnp.zeros((), jnp.int32)))[0].point
+    return Solution(place, at.m, jnp.imag(at.log_one_plus_m), turn_of(place, at, setting.law), gap)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -222,14 +257,13 @@ def _solve_jvp(gaussian, options, primals, tangents):
 
     def at(setting):
         parts = equation(found.place, setting, gaussian)
-        return parts.log_z, parts.m, parts.log_one_plus_m
+        return parts.log_z, parts.m
 
-    _, (d_log_z, d_m, d_log_m) = jax.jvp(at, (setting,), (tangents[1],))
+    _, (d_log_z, d_m) = jax.jvp(at, (setting,), (tangents[1],))
     parts = equation(found.place, setting, gaussian)
     dv = (lax.complex(tangents[0], jnp.zeros_like(log_lam)) - d_log_z) / parts.slope
     d_m = d_m + parts.m_slope * dv
-    d_log_m = d_log_m + parts.m_slope / (1.0 + parts.m) * dv
-    d_arg = jnp.imag(d_log_m)
+    d_arg = jnp.imag(d_m / (1.0 + parts.m))
     d_turn = d_arg + jnp.imag(turn_slope(found.place, setting.law) * dv)
     turned = found.place.turned
     along = jnp.where(turned, -jnp.imag(dv), jnp.imag(dv))

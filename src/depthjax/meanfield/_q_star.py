@@ -4,19 +4,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
 from depthjax.meanfield._activation import Activation, require_activation
 from depthjax.meanfield._arguments import over_grid, require_scales
-from depthjax.meanfield._expectation import second_moment, second_moment_slope
+from depthjax.meanfield._expectation import second_moment_slope
 from depthjax.meanfield._length import next_length
+from depthjax.meanfield._length_table import length_table, root_of_table, tabulate
+from depthjax.meanfield._newton import newton_in_bracket
 from depthjax.numerics import implicit_root
 from depthjax.numerics._elementwise import promote
-from depthjax.numerics._roots import solve_increasing
-
-_LOG_GRID = np.linspace(np.log(1e-10), np.log(1e10), 121)
 
 
 class FixedPoint(NamedTuple):
@@ -37,37 +35,8 @@ class FixedPoint(NamedTuple):
     converged: jax.Array
 
 
-class _Table(NamedTuple):
-    """Signs of map(q)/q - 1 at increasing q, the first entry standing for q -> 0."""
-
-    log_q: jax.Array
-    sign: jax.Array
-    from_zero: jax.Array
-
-
-def _table(sigma_w, sigma_b, activation):
-    """`sigma_w`, `sigma_b` scalars; the moments do not depend on them, so a grid of them shares one table."""
-    grid = jnp.asarray(_LOG_GRID, sigma_w.dtype)
-    ratio = jax.vmap(lambda q: second_moment(activation, q) / q)(jnp.exp(grid))
-    gap = (sigma_w**2 * ratio - 1.0) + sigma_b**2 * jnp.exp(-grid)
-    origin = second_moment(activation, jnp.zeros_like(sigma_w))
-    start = sigma_w**2 * origin + sigma_b**2
-    at_zero = sigma_w**2 * second_moment_slope(activation, jnp.zeros_like(sigma_w)) - 1.0
-    eps = 4.0 * jnp.finfo(gap.dtype).eps
-    # At slope one the sign next to zero decides; far enough from zero that rounding does not.
-    near = gap[jnp.argmin(jnp.abs(grid - np.log(1e-3)))]
-    at_zero = jnp.where(jnp.abs(at_zero) <= eps, near, at_zero)
-    first = jnp.where(start > 0.0, 1.0, at_zero)
-    tiny = float(jnp.finfo(gap.dtype).tiny)
-    left = jnp.where(start > 0.0, jnp.log(jnp.maximum(0.5 * start, tiny)), grid[0] - 1.0)
-    log_q = jnp.concatenate([jnp.minimum(left, grid[0] - 1.0)[None], grid])
-    values = jnp.concatenate([first[None], gap])
-    sign = jnp.where(jnp.abs(values) <= eps, 0.0, jnp.sign(values))
-    return _Table(log_q, sign, start == 0.0)
-
-
-def _polish(log_low, log_high, falls, sigma_w, sigma_b, activation):
-    """The root of map(q)/q - 1 in a bracket, by safeguarded Newton steps in log q; no derivative passes."""
+def _polish(log_low, log_high, falls, sigma_w, sigma_b, activation, moments):
+    """The root of map(q)/q - 1 in a bracket, by Newton steps in log q from that of the table; no derivative passes."""
     sense = jnp.where(falls, -1.0, 1.0)
 
     def value(t):
@@ -77,7 +46,10 @@ def _polish(log_low, log_high, falls, sigma_w, sigma_b, activation):
     def evaluate(t):
         return jax.jvp(value, (t,), (jnp.ones_like(t),))
 
-    return jnp.exp(solve_increasing(evaluate, log_low, log_high, 0.5 * (log_low + log_high)))
+    start = root_of_table(log_low, log_high, falls, sigma_w, sigma_b, moments)
+    start = jnp.where(jnp.isnan(start), 0.5 * log_low + 0.5 * log_high, start)
+    noise = 32.0 * float(jnp.finfo(start.dtype).eps)
+    return jnp.exp(newton_in_bracket(evaluate, log_low, log_high, start, noise=noise))
 
 
 def _finish(root, is_zero, sigma_w, sigma_b, activation):
@@ -97,9 +69,9 @@ def _finish(root, is_zero, sigma_w, sigma_b, activation):
     return FixedPoint(jnp.where(converged, value, jnp.nan), slope, slope < 1.0, residual, converged)
 
 
-def _solve(sigma_w, sigma_b, q_init, activation):
+def _solve(sigma_w, sigma_b, q_init, activation, moments):
     frozen = lax.stop_gradient((sigma_w, sigma_b, activation))
-    table = _table(*frozen)
+    table = length_table(*frozen[:2], moments)
     ok = (sigma_w > 0.0) & (sigma_b >= 0.0)
     log_init = jnp.log(jnp.maximum(q_init, jnp.finfo(q_init.dtype).tiny))
     here = jnp.clip(jnp.sum(table.log_q <= log_init) - 1, 0, table.log_q.shape[0] - 1)
@@ -119,7 +91,7 @@ def _solve(sigma_w, sigma_b, q_init, activation):
     high = jnp.where(rises, table.log_q[up], jnp.minimum(table.log_q[jnp.minimum(down + 1, index[-1])], log_init))
     is_zero = table.from_zero & jnp.where(q_init > 0.0, ~rises & ~resting & ~has_down, table.sign[0] <= 0.0)
     bracketed = jnp.where(rises, has_up, has_down)
-    root = _polish(low, high, jnp.ones_like(rises), *frozen)
+    root = _polish(low, high, jnp.ones_like(rises), *frozen, moments)
     root = jnp.where(resting, q_init, jnp.where(bracketed, root, jnp.nan))
     result = _finish(root, is_zero, sigma_w, sigma_b, activation)
     stable = result.stable | (is_zero & (table.sign[0] < 0.0))
@@ -148,8 +120,8 @@ def q_star(
         ValueError: sigma_w not positive, or sigma_b negative.
 
     Numerics: sign changes of map(q)/q - 1 on a table of log q between 1e-10 and 1e10, then safeguarded Newton steps;
-        two roots within a sixth of a decade of each other may go unseen. Derivatives in both standard deviations and in
-        the parameters of the activation by the implicit function theorem, d q* = (d map)/(1 - slope).
+        two roots within a twelfth of a decade of each other may go unseen. Derivatives in both standard deviations and
+        in the parameters of the activation by the implicit function theorem, d q* = (d map)/(1 - slope).
 
     Source:
         Poole et al. (2016), sec. 3.
@@ -157,7 +129,9 @@ def q_star(
     require_activation("q_star", activation)
     require_scales("q_star", sigma_w, sigma_b)
     start = 0.0 if q_init is None else q_init
-    return over_grid(lambda sw, sb, q0: _solve(sw, sb, q0, activation), sigma_w, sigma_b, start)
+    sigma_w, sigma_b, start = promote(sigma_w, sigma_b, start)
+    moments = tabulate(lax.stop_gradient(activation), sigma_w.dtype)
+    return over_grid(lambda sw, sb, q0: _solve(sw, sb, q0, activation, moments), sigma_w, sigma_b, start)
 
 
 def q_star_all(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *, max_roots: int = 4) -> FixedPoint:
@@ -176,17 +150,20 @@ def q_star_all(sigma_w: ArrayLike, sigma_b: ArrayLike, activation: Activation, *
     require_activation("q_star_all", activation)
     require_scales("q_star_all", sigma_w, sigma_b)
 
+    sigma_w, sigma_b = promote(sigma_w, sigma_b)
+    moments = tabulate(lax.stop_gradient(activation), sigma_w.dtype)
+
     def solve(sigma_w, sigma_b):
         frozen = lax.stop_gradient((sigma_w, sigma_b, activation))
-        table = _table(*frozen)
+        table = length_table(*frozen[:2], moments)
         sign = table.sign
         changes = (sign[:-1] * sign[1:] < 0.0) | ((sign[:-1] != 0.0) & (sign[1:] == 0.0))
         order = jnp.argsort(jnp.where(changes, 0, 1), stable=True)[:max_roots]
         found = changes[order]
-        roots = jax.vmap(lambda i: _polish(table.log_q[i], table.log_q[i + 1], sign[i] > 0.0, *frozen))(order)
+        roots = jax.vmap(lambda i: _polish(table.log_q[i], table.log_q[i + 1], sign[i] > 0.0, *frozen, moments))(order)
         roots = jnp.where(found, roots, jnp.nan)
         roots = jnp.where(table.from_zero, jnp.concatenate([jnp.zeros((1,), roots.dtype), roots[:-1]]), roots)
         result = jax.vmap(lambda r: _finish(r, r == 0.0, sigma_w, sigma_b, activation))(roots)
         return result._replace(stable=result.stable & result.converged)
 
-    return over_grid(solve, *promote(sigma_w, sigma_b))
+    return over_grid(solve, sigma_w, sigma_b)

@@ -35,7 +35,7 @@ def over_rules(fn: Callable[[Setting], Any], coarse: tuple[Setting, ...]) -> Any
     return jax.vmap(lambda setting: fn(setting._replace(law=setting.law._replace(blocks=blocks))))(together)
 
 
-def _last(first, second, *, power: float = 2.0):
+def last_error(first: jax.Array, second: jax.Array, *, power: float = 2.0) -> jax.Array:
     """Error of a value, relative to it, from its distance to that by half the nodes, and from there to a quarter.
 
     Where halving the nodes squares the error, the error shrinks by the square of the last ratio at least; where it
@@ -69,7 +69,7 @@ def relative_error(place: Place, m, log_z, gap, coarse: tuple[Setting, ...], gau
     along, across = jnp.abs(jnp.imag(per_log_z[0])), jnp.abs(jnp.real(per_log_z[0]))
     step = along * jnp.abs(jnp.real(gap)) + across * (jnp.abs(jnp.imag(gap)) + 4.0 * eps * place.theta)
     rounding = 0.5 * eps * path_sum(place, coarse[0].law)
-    return _last(share(m_half - m), share(m_quarter - m_half)) + (step + rounding) / whole
+    return last_error(share(m_half - m), share(m_quarter - m_half)) + (step + rounding) / whole
 
 
 def edge_error(edges: Edges, coarse: tuple[Setting, ...], gaussian: float) -> jax.Array:
@@ -84,7 +84,7 @@ def edge_error(edges: Edges, coarse: tuple[Setting, ...], gaussian: float) -> ja
     at = jnp.where(known, log_w, 2.0)
     half, quarter = over_rules(lambda setting: on_axis(jnp.exp(at), jnp.expm1(at), setting, gaussian).log_z, coarse)
     unit = jnp.maximum(1.0, jnp.abs(log_lam))
-    error = _last(jnp.abs(half - log_lam) / unit, jnp.abs(quarter - half) / unit, power=1.0)
+    error = last_error(jnp.abs(half - log_lam) / unit, jnp.abs(quarter - half) / unit, power=1.0)
     return jnp.where(known, jnp.where(jnp.isnan(error), jnp.inf, error), 0.0)
 
 

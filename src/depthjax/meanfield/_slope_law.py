@@ -70,7 +70,31 @@ def slope_laws(activation: Activation, q: jax.Array) -> tuple[SlopeLaw, ...]:
     if all(flat):
         return (_law(plain(jnp.stack(squares), masses), 1.0, low, high, atoms),)
     base = 1.0 if contour is None else contour.base**2
-    return tuple(_law(values, base, low, high, atoms) for values in values_of(activation, q, squares))
+    return _laws(values_of(activation, q, squares), base, low, high, atoms)
+
+
+def _laws(rules: tuple[Values, ...], base: float, low, high, atoms) -> tuple[SlopeLaw, ...]:
+    """The laws of rules of different sizes, in one program: shorter ones are filled up with nodes of no weight."""
+    whole = rules[0]._replace(blocks=None)
+
+    def filled(part, like):
+        return jnp.pad(part, (0, like.size - part.size))
+
+    same = [jax.tree.map(filled, rule._replace(blocks=None), whole) for rule in rules]
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *same)
+    blocks = rules[0].blocks
+    laws = jax.vmap(lambda values: _law(values._replace(blocks=blocks), base, low, high, atoms))(stacked)
+
+    def cut(rule, k):
+        def nodes(leaf):
+            return leaf[k, : rule.squares.size]
+
+        law = laws._replace(path=jax.tree.map(nodes, laws.path))
+        law = law._replace(**{name: nodes(getattr(law, name)) for name in ("points", "excess", "weights")})
+        rest = ("mean", "log_mean", "low", "high", "masses", "blocks")
+        return law._replace(**{name: getattr(law, name)[k] for name in rest})
+
+    return tuple(cut(rule, k) for k, rule in enumerate(rules))
 
 
 def _law(values: Values, base: float, low, high, atoms):
@@ -83,8 +107,10 @@ def _law(values: Values, base: float, low, high, atoms):
     points, excess = _unit(values.squares, values.rises, weights, mean, base)
     path = None
     if values.path_squares is not None and values.path_weights is not None:
-        shares = values.path_weights / jnp.sum(values.path_weights)
-        on_path, away = _unit(values.path_squares, values.path_rises, shares, mean.astype(shares.dtype), base)
+        # Complex division compiles slowly.
+        total = jnp.sum(values.path_weights)
+        shares = values.path_weights * (jnp.conj(total) * (1.0 / (total.real**2 + total.imag**2)).astype(total.dtype))
+        on_path, away = _unit(values.path_squares, values.path_rises, shares, mean, base)
         # Each is known to rounding of one, the latter where d is near its mean, the former where it is small.
         im = jnp.where(jnp.abs(jnp.real(on_path)) < 0.25, jnp.imag(on_path), jnp.imag(away))
         path = Path(*(jnp.real(x) for x in (on_path, away, shares)), im, jnp.imag(shares))
@@ -93,7 +119,8 @@ def _law(values: Values, base: float, low, high, atoms):
 
 def _unit(squares, rises, weights, mean, base):
     """d/mean and d/mean - 1, the latter from the distances of the rises."""
-    return squares / mean, (rises - jnp.sum(weights * rises)) * (base / mean)
+    scale = (1.0 / mean).astype(squares.dtype)
+    return squares * scale, (rises - jnp.sum(weights * rises)) * (base * scale)
 
 
 def _range(activation, q, index):
