@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from depthjax.core import _smooth as smooth
+from depthjax.core import _sums as sums
 from depthjax.core._triangles import entries, fill_triangle, raw_diagonal
 
 FLOAT = np.float64 if jax.config.jax_enable_x64 else np.float32
@@ -81,10 +82,20 @@ def test_arcsinh_ratio_neither_overflows_nor_loses_its_slope_at_zero():
 @pytest.mark.parametrize("size", [1, 3, 15, 16, 100])
 def test_totals(size):
     terms = jnp.asarray(np.random.default_rng(0).normal(size=size), FLOAT)
-    for fn in (smooth.total, smooth.total_of_few):
+    for fn in (sums.total, sums.total_of_few):
         np.testing.assert_allclose(fn(terms), np.sum(np.asarray(terms, np.float64)), rtol=16 * EPS, atol=16 * EPS)
         assert np.isneginf(fn(terms.at[0].set(-jnp.inf)))
-    assert smooth.total(terms[0]).shape == ()
+    assert sums.total(terms[0]).shape == ()
+
+
+def test_sums_and_maxima_over_an_axis():
+    terms = jnp.asarray(np.random.default_rng(0).normal(size=(5, 7)), FLOAT)
+    exact = np.asarray(terms, np.float64)
+    np.testing.assert_allclose(sums.sum_of_each(terms), exact.sum(1), rtol=16 * EPS, atol=16 * EPS)
+    np.testing.assert_allclose(sums.sum_over_leading(terms), exact.sum(0), rtol=16 * EPS, atol=16 * EPS)
+    for count in (1, 2, 3, 5):
+        np.testing.assert_array_equal(sums.max_over_leading(terms[:count]), terms[:count].max(0))
+    assert np.isnan(sums.max_over_leading(terms.at[3, 2].set(jnp.nan))[2])
 
 
 def test_triangles():
