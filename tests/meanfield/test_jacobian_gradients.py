@@ -8,6 +8,7 @@ from jax.test_util import check_grads
 
 from depthjax import meanfield as mf
 from depthjax.meanfield._jacobian import run
+from depthjax.meanfield._one_layer import one_layer
 
 pytestmark = pytest.mark.skipif(not jax.config.jax_enable_x64, reason="float64 values")
 A = mf.activations
@@ -67,3 +68,17 @@ def test_a_forced_failure_gives_no_number():
     assert np.isnan(np.asarray(cut.cdf)[lost]).all()
     assert (np.asarray(cut.residual)[lost] > 1e-12).all()
     np.testing.assert_allclose(np.asarray(cut.log_density)[~lost], np.asarray(full.log_density)[~lost], rtol=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "elu"])
+def test_one_orthogonal_layer(activation):
+    t = jnp.log(jnp.asarray([0.1, 0.4, 0.9, 1.6]))
+    values = jax.jit(lambda p: jnp.concatenate(one_layer(t, getattr(A, activation), p[0], p[1])))
+    point = jnp.asarray([0.5, 1.3])
+    reverse = np.asarray(jax.jit(jax.jacrev(values))(point))
+    np.testing.assert_allclose(reverse, jax.jit(jax.jacfwd(values))(point), rtol=1e-12, atol=1e-14)
+    for k, step in enumerate(np.eye(2) * 1e-4):
+        one, two = ((np.asarray(values(point + h * step)) - values(point - h * step)) / (h * 2e-4) for h in (1, 2))
+        known = np.isfinite(one)
+        np.testing.assert_allclose(reverse[known, k], ((4 * one - two) / 3)[known], rtol=1e-8, atol=1e-9)
+    assert np.isfinite(reverse).all()

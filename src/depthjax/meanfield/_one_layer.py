@@ -45,7 +45,7 @@ def one_layer(log_lam: jax.Array, activation: Activation, q: jax.Array, sigma_w:
             smooth.append((low, high))
             continue
         log_square = 2.0 * jnp.log(jnp.abs(cast(slope, dtype)))
-        mass = ndtr(jnp.asarray(high, dtype) / root) - ndtr(jnp.asarray(low, dtype) / root)
+        mass = _below(high, root) - _below(low, root)
         cdf = cdf + jnp.where(log_square <= level, mass, 0.0)
 
     def log_square_at(x, activation):
@@ -83,8 +83,7 @@ def one_layer(log_lam: jax.Array, activation: Activation, q: jax.Array, sigma_w:
     positive = total > 0.0
     log_density = jnp.where(positive, jnp.log(jnp.where(positive, total, 1.0)) - log_lam, -jnp.inf)
 
-    sides = (jnp.asarray([end for pair in smooth for end in pair], dtype) / root).reshape(-1, 2)
-    before, after = ndtr(sides[:, :1]), ndtr(sides[:, 1:])
+    before, after = (jnp.stack([_below(pair[side], root) for pair in smooth])[:, None] for side in (0, 1))
     part = jnp.where(rises, ndtr(h) - before, ndtr(-h) - (1.0 - after))
     part = jnp.where(crosses, part, jnp.where(goal >= most, after - before, 0.0))
     return OneLayer(log_density, cdf + jnp.sum(part, axis=0))
@@ -96,6 +95,11 @@ def _declared(activation, low):
         return None
     index = sum(b <= low for b in activation.breaks)
     return activation.slopes[index]
+
+
+def _below(end, root):
+    """Probability of root h below a static end; at infinity without a derivative, which would be inf times 0."""
+    return jnp.full((), float(end > 0), root.dtype) if np.isinf(end) else ndtr(jnp.asarray(end, root.dtype) / root)
 
 
 def _inside(end):
