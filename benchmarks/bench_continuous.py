@@ -4,6 +4,7 @@ Run with `--quick` for fewer rounds.
 """
 
 import argparse
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -82,10 +83,10 @@ def densities(dim: int, batch: int, *, seconds: float) -> Comparison:
     return compare(candidates, (flow, x), title=title, seconds=seconds)
 
 
-def samplers(num_steps: int, dim: int, batch: int, *, seconds: float) -> Comparison:
+def samplers(num_steps: int, dim: int, batch: int, hidden: Sequence[int], *, seconds: float) -> Comparison:
     """Ancestral sampling beside the network alone, called as often, and a loop of jitted steps."""
     keys = jax.random.split(jax.random.key(2))
-    params = network(keys[0], dim + 1, WIDTH, WIDTH, dim)
+    params = network(keys[0], dim + 1, *hidden, dim)
     schedule = diffusion.linear_schedule(num_steps)
 
     def model(params):
@@ -115,7 +116,7 @@ def samplers(num_steps: int, dim: int, batch: int, *, seconds: float) -> Compari
         return z
 
     candidates = {"depthjax": jax.jit(ours), "network alone": jax.jit(alone), "loop of jitted steps": loop}
-    title = f"ancestral sampling, {num_steps} steps, d = {dim}, batch {batch}"
+    title = f"ancestral sampling, {num_steps} steps, d = {dim}, batch {batch}, MLP {len(hidden)} x {hidden[0]}"
     return compare(candidates, (keys[1], params), title=title, seconds=seconds, jit=False)
 
 
@@ -207,7 +208,9 @@ def main():
     seconds = 1.0 if quick else 10.0
     tables = [traces(dim, 64, seconds=seconds) for dim in ((2, 32) if quick else (2, 32, 784))]
     tables += [densities(2, batch, seconds=seconds) for batch in ((64,) if quick else (64, 256))]
-    tables += [samplers(n, 16, 64, seconds=seconds) for n in ((100,) if quick else (100, 1_000))]
+    tables += [samplers(n, 16, 64, (WIDTH,) * 2, seconds=seconds) for n in ((100,) if quick else (100, 1_000))]
+    if not quick:
+        tables.append(samplers(1_000, 16, 256, (256,) * 3, seconds=seconds))
     tables += few_steps(16, 64, seconds=seconds)
     tables.append(flow_likelihood(2, 64, seconds=seconds))
     tables.append(stochastic_traces(784, 24, seconds=seconds))
