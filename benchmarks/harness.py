@@ -162,7 +162,7 @@ def machine() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "device": _cpu_model() if device.platform == "cpu" else device.device_kind,
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "jax": jax.__version__,
         "python": platform.python_version(),
         "x64": bool(jax.config.jax_enable_x64),
