@@ -101,7 +101,7 @@ def _entries() -> dict[str, Entry]:
         ),
         "zero-inflated Poisson": Entry(
             (jnp.float32(0.3), jnp.float32(4.0)),
-            lambda g, r: own.ZeroInflated(own.Poisson(r), jnp.log(g) - jnp.log1p(-g)),
+            lambda g, r: own.ZeroInflated(own.Poisson(jnp.log(r)), jnp.log(g) - jnp.log1p(-g)),
             lambda d, g, r: d.ZeroInflatedPoisson(g, r),
         ),
     }

@@ -1,7 +1,5 @@
 """Log density of the Dirichlet distribution, one pass over the coordinates for its value and one for its slopes."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
@@ -14,13 +12,12 @@ from depthjax.distributions._masked import masked
 from depthjax.numerics import stirling_error
 from depthjax.numerics._beta_tail import product_minus
 from depthjax.numerics._gamma import weighted_log_excess
-
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+from depthjax.numerics._stirling import HALF_LOG_2PI
 
 
 def log_gamma_excess(total: jax.Array) -> jax.Array:
     """Log Gamma(n) - n log n + n."""
-    return stirling_error(total) - 0.5 * jnp.log(total) + _HALF_LOG_2PI
+    return stirling_error(total) - 0.5 * jnp.log(total) + HALF_LOG_2PI
 
 
 def _sum_minus_one(x):

@@ -27,8 +27,8 @@ class DirichletMultinomial(Distribution):
 
     Numerics:
         As K negative binomial masses with a common success probability n/(n + A), over that of the sum: each is a
-        saddle point whose terms do not grow with n and a. Draws take the
-        Dirichlet variable in logarithms, so concentrations near zero are held.
+        saddle point whose terms do not grow with n and a. Draws take the Dirichlet variable in logarithms, so
+        concentrations near zero are held.
 
     Source:
         Johnson, Kotz and Balakrishnan, Discrete Multivariate Distributions (1997), sec. 35.13.
@@ -59,7 +59,7 @@ class DirichletMultinomial(Distribution):
         # The result does not depend on the common probability, so its derivative is left out.
         count = jnp.where(n > 0, n, 1.0)
         odds = jax.lax.stop_gradient(total / count)
-        held = jnp.where((x >= 0) & jnp.isfinite(x), x, 0.0)
+        held = jnp.where((x >= 0) & (x < jnp.inf), x, 0.0)
         terms = log_gamma_poisson_mass(held, a, jnp.broadcast_to(odds, a.shape))
         value = jnp.where(n > 0, sum_of_each(terms) - log_gamma_poisson_mass(count, total, odds), 0.0)
         return masked(self.support.contains(x), value, x)

@@ -72,7 +72,7 @@ class Multinomial(Distribution, ExponentialFamily):
 
     def _log_prob(self, x):
         rates, log_rates = self._rates()
-        count = jnp.where(jnp.isfinite(x), x, 0.0)
+        count = jnp.where((x >= 0) & (x < jnp.inf), x, 0.0)
         value = sum_of_each(log_mass_at(log_rates, rates, count)) - log_poisson_at_mean(self.total_count)
         return masked(self.support.contains(x), value, x)
 

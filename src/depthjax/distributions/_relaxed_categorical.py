@@ -72,7 +72,7 @@ class ExpRelaxedCategorical(_Relaxed):
     support = log_simplex
 
     def _log_prob(self, x):
-        value = self._log_terms(jnp.where(x <= 0, jnp.maximum(x, jnp.finfo(x.dtype).min), 0.0))
+        value = self._log_terms(jnp.where(x < jnp.inf, jnp.maximum(x, jnp.finfo(x.dtype).min), 0.0))
         return masked(log_simplex.contains(x), value, x)
 
     def _sample_many(self, key, sample_shape):
@@ -114,7 +114,7 @@ class RelaxedCategorical(_Relaxed):
 
     def _log_prob(self, x):
         inside = constraints.simplex.contains(x) & jnp.all(x > 0)
-        log_x = jnp.log(jnp.where((x > 0) & (x <= 1), x, 1.0))
+        log_x = jnp.log(jnp.where((x > 0) & (x < jnp.inf), x, 1.0))
         return masked(inside, self._log_terms(log_x) - sum_of_each(log_x), x)
 
     def _sample_many(self, key, sample_shape):

@@ -50,11 +50,12 @@ def _tails(activation: Activation, q: jax.Array) -> jax.Array:
     def step(state, order):
         before, now = state
         after = (nodes * now - jnp.sqrt(order) * before) / jnp.sqrt(order + 1.0)
-        return (now, after), weights @ (values * now)
+        return (now, after), jnp.dot(weights, values * now, precision=lax.Precision.HIGHEST)
 
     start = (jnp.zeros_like(nodes), jnp.ones_like(nodes))
     _, coefficients = lax.scan(step, start, jnp.arange(_ORDERS + 1, dtype=q.dtype))
-    squares, total = coefficients**2, weights @ values**2
+    squares = coefficients**2
+    total = jnp.dot(weights, values**2, precision=lax.Precision.HIGHEST)
     rest = jnp.maximum(total - jnp.sum(squares), 0.0)
     tails = rest + jnp.concatenate([jnp.cumsum(squares[:0:-1])[::-1], jnp.zeros_like(squares[:1])])
     return jnp.concatenate([total[None], tails])

@@ -90,9 +90,9 @@ def _scale(problem, f, g, most, tol):
 
     def body(state):
         u, v, count, _ = state
-        rows = kernel @ v
+        rows = jnp.matmul(kernel, v, precision=lax.Precision.HIGHEST)
         wanted = 1.0 / rows
-        columns = (a * wanted) @ kernel
+        columns = jnp.matmul(a * wanted, kernel, precision=lax.Precision.HIGHEST)
         other = jnp.where(b > 0.0, b / jnp.where(b > 0.0, columns, 1.0), 1.0)
         sound = near(wanted) & near(other)
         error = jnp.sum(a * jnp.abs(u * rows - 1.0))

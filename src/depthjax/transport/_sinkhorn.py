@@ -181,10 +181,11 @@ def sinkhorn(
     Numerics:
         Updates in the log domain, and between them scalings of the plan as long as they stay near one, which need no
         exponentials: no cost or epsilon overflows.
-        Costs derive from the rounded plan, so none is below what is possible. Derivatives do not depend on the number
-        of iterations: `dual_value` and `regularised_cost` have those of the optimum (the plan, in C), f, g and `cost`
-        those of the fixed point; to every order, forward and reverse. With `num_steps` too few they are those of the
-        point that was reached.
+        Costs derive from the rounded plan, so none is below what is possible. What the plan lacks is added as a product
+        of the marginals, which reaches forbidden pairs too: cost is then inf unless the marginals are met to rounding.
+        Derivatives do not depend on the number of iterations: `dual_value` and `regularised_cost` have those of the
+        optimum (the plan, in C), f, g and `cost` those of the fixed point; to every order, forward and reverse. With
+        `num_steps` too few they are those of the point that was reached.
 
     Cost:
         O(n m) time for an update, O(n m) memory, also in reverse; derivatives of f, g and `cost` factor an (m, m)
